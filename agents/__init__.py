@@ -1,0 +1,1 @@
+"""Who does the work: typed input in, typed result out, no graph."""

@@ -1,0 +1,1 @@
+"""When what happens: from a request to a delivered, verified diff."""

@@ -1,0 +1,1 @@
+"""Measurements of what greendiff promises; see README.md."""

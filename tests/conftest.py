@@ -1,0 +1,60 @@
+"""What is true of the whole test run: where state goes, and that nothing is skipped silently."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.errors import SandboxUnavailable
+
+REQUIRED = bool(os.environ.get("GREENDIFF_REQUIRE_SANDBOXES"))
+"""Set by `.ci/run`: a backend that is missing is then a failure, not a skip."""
+BACKENDS = ("docker", "bubblewrap")
+
+
+def _why_not(name: str) -> str | None:
+    """Return why a backend cannot be used here, None where it can."""
+    from sandbox.backends import open_sandbox
+
+    try:
+        open_sandbox(name).close()
+    except SandboxUnavailable as reason:
+        return str(reason)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a backend that is not here, with the reason; fail instead where it is required."""
+    needed = {name for name in BACKENDS if any(item.get_closest_marker(name) for item in items)}
+    reasons = {name: reason for name in sorted(needed) if (reason := _why_not(name))}
+    if reasons and REQUIRED:
+        raise pytest.UsageError(f"GREENDIFF_REQUIRE_SANDBOXES is set, but: {reasons}")
+    for item in items:
+        for name, reason in reasons.items():
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=f"needs {name}: {reason}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep runs and settings of the person who runs the tests out of them; environments are shared to save time."""
+    folder = tmp_path_factory.mktemp("greendiff-state")
+    kept = {key: os.environ.get(key) for key in ("GREENDIFF_STATE_DIR",)}
+    os.environ["GREENDIFF_STATE_DIR"] = str(folder)
+    yield
+    for key, value in kept.items():
+        if value is None:
+            os.environ.pop(key, None)
+        else:
+            os.environ[key] = value
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """Return the top of greendiff's own source tree."""
+    return Path(__file__).resolve().parent.parent

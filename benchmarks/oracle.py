@@ -26,7 +26,7 @@ class Judgement:
 
 
 def judge(bug: Bug, candidate: str, *, inputs: int = INPUTS, seed: int = 20240101, seconds: float = 20.0) -> Judgement:
-    """Compare the source text `candidate` of the bug's module with the reference: values, types of exceptions, arguments.
+    """Compare a source text of the bug's module with the reference: values, types of exceptions, arguments.
 
     A module that hangs, dies or cannot be imported is not correct.
     """
@@ -36,8 +36,8 @@ def judge(bug: Bug, candidate: str, *, inputs: int = INPUTS, seed: int = 2024010
     }  # fmt: skip
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-B", str(CHILD)], input=json.dumps(case), capture_output=True, text=True,
-            timeout=seconds,
+            [sys.executable, "-I", "-B", str(CHILD)], input=json.dumps(case), check=False, capture_output=True,
+            text=True, timeout=seconds,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Judgement(False, 0, f"no answer within {seconds:g} s")

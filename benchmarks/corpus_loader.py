@@ -80,7 +80,7 @@ class Bug:
     @property
     def split(self) -> Split:
         """The side on which all bugs of the function are."""
-        return "tune" if hashlib.sha256(f"1:{self.function}".encode()).digest()[0] % 2 else "holdout"
+        return "tune" if hashlib.sha256(f"3:{self.function}".encode()).digest()[0] % 2 else "holdout"
 
     @property
     def path(self) -> str:
@@ -144,7 +144,8 @@ def read_case(path: Path) -> tuple[Bug, ...]:
         broken, edits = _break(bodies["reference"], body, where)
         bugs.append(
             Bug(
-                function=path.stem, family=path.parent.name, name=name, kind=kind, origin="human" if origin == "human" else "mutation",
+                function=path.stem, family=path.parent.name, name=name, kind=kind,
+                origin="human" if origin == "human" else "mutation",
                 module=fields["module"], reference=bodies["reference"], broken=broken, tests=bodies["tests"],
                 oracle=bodies["oracle"], edits=edits,
             )

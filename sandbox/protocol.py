@@ -165,6 +165,10 @@ class EnvironmentDefinition:
     """Name and version of the repository's own distribution, for `importlib.metadata`; it is not installed."""
     source: str = "nothing declared"
     """Which files the definition was read from, for a person."""
+    hints: tuple[str, ...] = ()
+    """Requirements that are installed where they can be had, and left out otherwise."""
+    entry_points: str = ""
+    """The repository's own entry points in the format of `entry_points.txt`, for plugins that are found by them."""
 
 
 @dataclass(frozen=True, slots=True)

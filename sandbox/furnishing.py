@@ -1,0 +1,364 @@
+"""What an environment is made of, found on the host: base interpreter, packages, pip and its settings."""
+
+from __future__ import annotations
+
+import configparser
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import platformdirs
+
+from sandbox.errors import EnvironmentFailed, SandboxUnavailable
+from sandbox.protocol import Environment, EnvironmentDefinition, Progress
+from sandbox.resident import PROBE
+
+LAYOUT = "1"
+"""Part of every digest: raised when what an environment looks like changes."""
+
+_ASK = """
+import json, platform, site, sys, sysconfig
+paths = sysconfig.get_paths()
+sites = [paths["purelib"], paths["platlib"]]
+if hasattr(site, "getsitepackages"):
+    sites += site.getsitepackages()
+base = getattr(sys, "_base_executable", None) or sys.executable
+print(json.dumps({"base": base, "prefix": sys.base_prefix, "version": platform.python_version(),
+                  "stdlib": paths["stdlib"], "platstdlib": paths["platstdlib"],
+                  "sites": list(dict.fromkeys(sites)), "implementation": sys.implementation.name}))
+"""
+
+
+def cache_folder() -> Path:
+    """Return the folder of everything that may be made again: `GREENDIFF_CACHE_DIR` or the user's own cache folder."""
+    named = os.environ.get("GREENDIFF_CACHE_DIR")
+    return Path(named) if named else platformdirs.user_cache_path("greendiff")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path`, which is made; it ends with the process, however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A CPython on this host."""
+
+    base: str
+    """The interpreter itself, outside of any virtual environment."""
+    prefix: str
+    version: str
+    stdlib: str
+    platstdlib: str
+    sites: tuple[str, ...]
+    """Its folders of packages that exist."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that changes when the interpreter or what is installed for it does."""
+        lines = [self.base, self.version]
+        for path in (self.base, *self.sites):
+            found = Path(path)
+            names = sorted(found.iterdir()) if found.is_dir() else [found]
+            lines += [f"{name} {name.lstat().st_mtime_ns}" for name in names if name.name != "__pycache__"]
+        return "\n".join(lines)
+
+
+def inspect(python: str) -> Interpreter:
+    """Ask an interpreter on the host about itself.
+
+    Raises:
+        EnvironmentFailed: it cannot be run, or is not a CPython of version 3.8 or later.
+
+    """
+    try:
+        said = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, timeout=60, check=True).stdout
+        about = json.loads(said)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise EnvironmentFailed(f"{python} cannot be used as the repository's interpreter: {error}.") from error
+    if about["implementation"] != "cpython" or tuple(map(int, about["version"].split(".")[:2])) < (3, 8):
+        raise EnvironmentFailed(f"{python} is not a CPython of version 3.8 or later.")
+    sites = tuple(path for path in about["sites"] if Path(path).is_dir())
+    return Interpreter(
+        str(Path(about["base"]).resolve()),
+        about["prefix"],
+        about["version"],
+        about["stdlib"],
+        about["platstdlib"],
+        sites,
+    )
+
+
+def own_base() -> str:
+    """Return the interpreter that greendiff itself runs on, outside of its virtual environment."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+# Pip ----------------------------------------------------------------------------------------------------------------
+
+_PATHS = {"PIP_FIND_LINKS", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_CONSTRAINT"}
+_URLS = {"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"}
+_PASSED = {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "all_proxy"}
+_CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
+
+
+@dataclass(frozen=True, slots=True)
+class PipSettings:
+    """The host's settings of pip as environment variables, and the host's own paths that they name."""
+
+    env: Mapping[str, str]
+    paths: tuple[Path, ...] = field(default=())
+
+
+def _pip_files() -> Iterator[Path]:
+    home = Path.home()
+    yield from (Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf"))
+    yield from (home / ".pip/pip.conf", Path(platformdirs.user_config_dir("pip")) / "pip.conf")
+    yield Path(sys.prefix) / "pip.conf"
+    if named := os.environ.get("PIP_CONFIG_FILE"):
+        yield Path(named)
+
+
+def _local(word: str) -> Path | None:
+    parsed = urlparse(word)
+    if parsed.scheme == "file":
+        return Path(unquote(parsed.path))
+    return Path(word) if word.startswith("/") else None
+
+
+def pip_settings() -> PipSettings:
+    """Read pip's configuration files and `PIP_*` variables over them; absent local paths are left out."""
+    found: dict[str, str] = {}
+    for path in _pip_files():
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(path.read_text("utf-8"))
+        except (OSError, configparser.Error, UnicodeDecodeError):
+            continue
+        for section in ("global", "install"):
+            if parser.has_section(section):
+                found |= {f"PIP_{key.upper().replace('-', '_')}": value for key, value in parser.items(section)}
+    found |= {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+    for dropped in ("PIP_CONFIG_FILE", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON"):
+        found.pop(dropped, None)
+    paths: dict[Path, None] = {}
+    for key in (_PATHS | _URLS) & set(found):
+        words = []
+        for word in found[key].split():
+            local = _local(word)
+            if local is not None and not local.exists():
+                continue
+            if local is not None:
+                # An index is often two folders, the pages and the files that they name.
+                paths[local.parent if key in _URLS else local] = None
+            words.append(word)
+        found[key] = " ".join(words)
+    env = {key: value for key, value in found.items() if value}
+    env |= {key: os.environ[key] for key in _PASSED & set(os.environ)}
+    env["PIP_CONFIG_FILE"] = os.devnull
+    bundle = next((os.environ[k] for k in _CERTIFICATES if Path(os.environ.get(k, "/nowhere")).is_file()), None)
+    if bundle:
+        paths[Path(bundle)] = None
+        env |= {"SSL_CERT_FILE": bundle, "PIP_CERT": bundle}
+    return PipSettings(env, tuple(paths))
+
+
+def _pip_package() -> Path | None:
+    """Return pip as a folder or wheel that an interpreter can run."""
+    spec = importlib.util.find_spec("pip")
+    if spec is not None and spec.submodule_search_locations:
+        return Path(spec.submodule_search_locations[0])
+    bundled = importlib.util.find_spec("ensurepip")
+    places = [Path("/usr/share/python-wheels")]
+    if bundled is not None and bundled.submodule_search_locations:
+        places.insert(0, Path(bundled.submodule_search_locations[0]) / "_bundled")
+    return next((wheel for place in places for wheel in sorted(place.glob("pip-*.whl"))), None)
+
+
+def supplies() -> Path:
+    """Return a cached folder with `pip` and `site` (pytest and its needs), copied from greendiff's own installation.
+
+    Raises:
+        EnvironmentFailed: greendiff is installed without them.
+
+    """
+    pip = _pip_package()
+    names = _pytest_closure()
+    versions = {name: importlib.metadata.version(name) for name in names}
+    key = hashlib.sha256(json.dumps([LAYOUT, versions, str(pip), pip and pip.stat().st_mtime]).encode()).hexdigest()[
+        :16
+    ]
+    target = cache_folder() / "supplies" / key
+    if target.is_dir():
+        return target
+    with locked(cache_folder() / "supplies" / f"{key}.lock"):
+        if not target.is_dir():
+            making = target.with_name(f"{key}.making")
+            shutil.rmtree(making, ignore_errors=True)
+            (making / "site").mkdir(parents=True)
+            for name in names:
+                _copy_distribution(name, making / "site")
+            if pip is not None:
+                skip = shutil.ignore_patterns("__pycache__")
+                (making / "pip").mkdir()
+                if pip.is_dir():
+                    shutil.copytree(pip, making / "pip" / "pip", ignore=skip)
+                else:
+                    shutil.copyfile(pip, making / "pip" / "pip.whl")
+            making.rename(target)
+    return target
+
+
+def _pytest_closure() -> list[str]:
+    """Return pytest and the distributions that it needs here, by their metadata."""
+    names, todo = [], ["pytest"]
+    while todo:
+        name = todo.pop()
+        try:
+            requires = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if name not in names:
+            names.append(name)
+            # What needs a marker is for other systems, older Pythons or extras.
+            todo += [text.split(";")[0].split()[0] for text in map(_bare, requires) if ";" not in text]
+    return sorted(names)
+
+
+def _bare(requirement: str) -> str:
+    for character in "<>=!~[(":
+        requirement = requirement.replace(character, f" {character}", 1)
+    return requirement
+
+
+def _copy_distribution(name: str, target: Path) -> None:
+    found = importlib.metadata.distribution(name)
+    for file in found.files or ():
+        if ".." in file.parts or "__pycache__" in file.parts or file.is_absolute():
+            continue
+        source = Path(str(found.locate_file(file)))
+        if source.is_file():
+            copy = target.joinpath(*file.parts)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+
+
+# Orders -------------------------------------------------------------------------------------------------------------
+
+
+def environment_digest(backend: str, definition: EnvironmentDefinition, interpreter: Interpreter, *more: str) -> str:
+    """Return the SHA-256 of everything that the environment depends on."""
+    parts = [
+        LAYOUT,
+        backend,
+        sorted(definition.requirements),
+        sorted(definition.hints),
+        definition.distribution,
+        definition.entry_points,
+        # Only a given interpreter's packages are seen, not those of the base that greendiff runs on.
+        interpreter.fingerprint if definition.interpreter else f"{interpreter.base} {interpreter.version}",
+        (PROBE / "furnish.py").read_text("utf-8"),
+        [importlib.metadata.version(name) for name in _pytest_closure()],
+        *more,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def furnish_order(
+    definition: EnvironmentDefinition, interpreter: Interpreter, pip: PipSettings, *, folder: str, supplies_at: str
+) -> bytes:
+    """Return the order for `probe/furnish.py`: the environment goes to `folder`, supplies lie at `supplies_at`."""
+    pip_file = "pip.whl/pip" if (supplies() / "pip" / "pip.whl").exists() else "pip"
+    order = {
+        "venv": f"{folder}/venv",
+        "pycache": f"{folder}/pycache",
+        "pip": f"{supplies_at}/pip/{pip_file}",
+        "pip_env": dict(pip.env),
+        "supplies": f"{supplies_at}/site",
+        "sites": list(interpreter.sites) if definition.interpreter else [],
+        "requirements": sorted(definition.requirements),
+        "hints": sorted(definition.hints),
+        "distribution": definition.distribution,
+        "entry_points": definition.entry_points,
+    }
+    return json.dumps(order).encode()
+
+
+def furnish(argv: list[str], order: bytes, progress: Progress, env: Mapping[str, str]) -> dict[str, str]:
+    """Run `probe/furnish.py` by `argv` and return the versions that it says.
+
+    Raises:
+        EnvironmentFailed: with the end of the installer's output.
+
+    """
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(env)
+    ) as process:
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("pipes were asked for")
+        process.stdin.write(order)
+        process.stdin.close()
+        last = relay(process.stdout, progress)
+    return versions_from(last)
+
+
+def relay(lines: Iterable[bytes], progress: Callable[[str], None]) -> list[str]:
+    """Pass every line on but the last, and return the last ones."""
+    kept: list[str] = []
+    for raw in lines:
+        line = raw.decode("utf-8", "replace").rstrip()
+        if kept and not kept[-1].startswith("{"):
+            progress(kept[-1])
+        kept = [*kept[-50:], line]
+    return kept
+
+
+def versions_from(said: list[str]) -> dict[str, str]:
+    """Return the versions in the last line of what `furnish.py` said.
+
+    Raises:
+        EnvironmentFailed: the line says so, or is none of its.
+
+    """
+    try:
+        answer = json.loads(said[-1])
+    except (IndexError, ValueError):
+        raise EnvironmentFailed("The environment could not be made.", "\n".join(said)) from None
+    if "error" in answer:
+        raise EnvironmentFailed(answer["error"], answer["output"])
+    return {str(name): str(version) for name, version in answer["versions"].items()}
+
+
+def finished(folder: Path) -> Environment | None:
+    """Return the environment that was completed in `folder`, None where none was."""
+    try:
+        return Environment(**json.loads((folder / "environment.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def finish(folder: Path, environment: Environment) -> Environment:
+    """Mark the environment in `folder` as complete; before that it does not count."""
+    text = json.dumps({name: getattr(environment, name) for name in ("digest", "backend", "reference", "versions")})
+    making = folder / "environment.json.making"
+    try:
+        making.write_text(text, "utf-8")
+        making.rename(folder / "environment.json")
+    except OSError as error:
+        raise SandboxUnavailable(f"The cache folder {folder} cannot be written: {error.strerror}.") from error
+    return environment

@@ -244,7 +244,7 @@ def _places(
 def own_expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     """Give the expressions of a statement itself: a compound statement's header, not what its blocks hold."""
     for name, value in ast.iter_fields(statement):
-        if name in {"body", "orelse", "finalbody"}:
+        if name in {"body", "orelse", "finalbody", "annotation", "returns", "type_params"}:
             continue
         if name in {"handlers", "cases"}:
             for part in value:

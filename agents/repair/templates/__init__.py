@@ -1,0 +1,1 @@
+"""Kinds of small repairs, one module for each family."""

@@ -1,0 +1,221 @@
+"""The command line: a repository and a request become a run; nothing heavy is imported before the command is known."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NoReturn
+
+STARTED = time.monotonic()
+"""When this process began its work; budgets count from here."""
+
+EXIT_CODES = """\
+exit codes:
+  0    a verified diff (or: the command did what it says)
+  1    no diff could be verified; the message says why, with the best evidence
+  2    the command line, a setting or the request is wrong
+  3    environment: no sandbox, not a repository, tests that cannot run, a full disk
+  4    the budget was spent before anything was verified
+  70   an error in greendiff itself; the message names the log
+  130  interrupted (143 when terminated); `greendiff resume RUN` goes on
+"""
+
+DESCRIPTION = "Software tasks in, verified git diffs out."
+
+FIX_HELP = """\
+In a Git repository with a failing test, find the bug, repair it, prove the repair in a fresh sandbox, and print the
+diff. The diff alone goes to standard output, so that `greendiff fix | git apply` works; everything else goes to
+standard error. The working tree is never touched without --apply. Uncommitted changes are part of what is fixed.
+"""
+
+JSON_HELP = """\
+--json prints one JSON object a line, each with "event" and "elapsed" (seconds):
+  run-started step-started step-finished note environment baseline suspects searching found verdict review delivered
+  result        the last one: "code", "status", "message", "run", "diff", "files", "bundle"
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, with the nearest name where there is one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what `ArgumentParser` takes."""
+        self.known: list[str] = []
+        self.inner: list[Parser] = []
+        super().__init__(*args, **kwargs)
+
+    def _add_action(self, action: argparse.Action) -> argparse.Action:
+        self.known += action.option_strings
+        return super()._add_action(action)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is, and exit with 2."""
+        if "invalid choice: " in message:
+            wrong = message.split("invalid choice: ")[1].partition(" (choose")[0].strip("'\"")
+            choices = [choice.strip(" '") for choice in message.partition("(choose from ")[2].rstrip(")").split(",")]
+            what = message.partition(":")[0].removeprefix("argument ")
+            what = "command" if what in {"COMMAND", "command"} else f"value for {what}"
+            message = f"there is no {what} {wrong!r}{nearest(wrong, choices)}"
+        elif message.startswith("unrecognized arguments: "):
+            wrong = message.split(": ")[1].split(" ")[0]
+            options = [option for parser in self.family() for option in parser.known]
+            what = "option" if wrong.startswith("-") else "place for the argument"
+            message = f"there is no {what} {wrong!r}{nearest(wrong.split('=')[0], options)}"
+        self.exit(2, f"{self.prog}: {message}\n`{self.prog} --help` shows what there is\n")
+
+    def family(self) -> list[Parser]:
+        """Return this parser and those of its commands, which all leave unknown options to the outermost one."""
+        return [self, *self.inner]
+
+
+def nearest(wrong: str, known: Sequence[str]) -> str:
+    """Return "; did you mean …?" where something is near."""
+    import difflib
+
+    found = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e7:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds greater than 0")
+    return number
+
+
+def _outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--apply", action="store_true", help="change the working tree, once the diff is verified")
+    group.add_argument("--output", metavar="FILE", help="write the diff to FILE instead of standard output")
+    group.add_argument("--json", action="store_true", help="print events as JSON, one a line, the last with the diff")
+
+
+def build_parser() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
+        prog="greendiff", description=DESCRIPTION, epilog=EXIT_CODES, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, summary: str, *, description: str = "", epilog: str = EXIT_CODES) -> Parser:
+        made = commands.add_parser(
+            name, help=summary, description=description or summary[:1].upper() + summary[1:] + ".", epilog=epilog,
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        parser.inner.append(made)
+        return made
+
+    fix = command(
+        "fix", "repair what makes tests fail and print the verified diff",
+        description=FIX_HELP, epilog=f"{JSON_HELP}\n{EXIT_CODES}",
+    )  # fmt: skip
+    fix.add_argument("path", nargs="?", default=".", metavar="PATH", help="a folder in the repository (default: here)")
+    fix.add_argument(
+        "--test", action="extend", nargs="+", default=[], metavar="NODEID", dest="tests",
+        help="a failing test to repair: a node id, a file or a folder (default: all that fail)",
+    )  # fmt: skip
+    fix.add_argument("--issue", metavar="FILE", help="a text that describes the bug; `-` reads standard input")
+    fix.add_argument("--budget", type=_positive, metavar="SECONDS", help="time for the whole run (default: 120)")
+    _outputs(fix)
+    fix.add_argument(
+        "--sandbox", choices=["auto", "docker", "bubblewrap", "local"],
+        help="where code is run (default: auto = docker, else bubblewrap); local does not isolate: trusted code only",
+    )  # fmt: skip
+    fix.add_argument("--config", metavar="FILE", help="your own settings (TOML); they win over the repository's")
+    fix.add_argument(
+        "--python", metavar="INTERPRETER", help="run the tests with this interpreter and the packages it has installed"
+    )
+    fix.add_argument(
+        "--allow", action="append", choices=["tests", "configuration"],
+        help="let the diff change existing tests, or configuration and build files",
+    )  # fmt: skip
+    fix.add_argument("--bundle", metavar="PATH", help="copy the evidence to PATH: a new folder, or a .tar.gz file")
+
+    verify = command("verify", "replay an evidence bundle from a fresh clone; fails if anything differs")
+    verify.add_argument("bundle", metavar="BUNDLE", help="a folder or archive that `greendiff fix --bundle` wrote")
+    verify.add_argument("--repository", metavar="PATH", help="a clone that has the base commit (default: here)")
+    verify.add_argument("--sandbox", choices=["auto", "docker", "bubblewrap", "local"], help="where code is run")
+    command("runs", "list the runs, newest first").add_argument("--json", action="store_true", help="as JSON lines")
+    show = command("show", "say what a run did: a summary fit for a pull request, and how long each step took")
+    show.add_argument("run", metavar="RUN", help="a run's id, its beginning or end, or `last`")
+    apply = command("apply", "make a run's verified diff in its working tree")
+    apply.add_argument("run", metavar="RUN", help="a run's id, its beginning or end, or `last`")
+    resume = command("resume", "go on with a run that was interrupted or killed")
+    resume.add_argument("run", metavar="RUN", help="a run's id, its beginning or end, or `last`")
+    resume.add_argument("--budget", type=_positive, metavar="SECONDS", help="time for the rest (default: as before)")
+    resume.add_argument("--json", action="store_true", help="print events as JSON, one a line, the last with the diff")
+    command("doctor", "say what works on this machine, what does not, and how to mend it")
+    return parser
+
+
+MODULES = {"fix": "fix", "resume": "fix", "runs": "look", "show": "look", "apply": "apply", "verify": "verify",
+           "doctor": "doctor"}  # fmt: skip
+
+
+def shadowed() -> list[str]:
+    """Return sentences about packages of ours in whose place another distribution would be imported."""
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs start-up
+    sentences = []
+    for name in ("agents", "sandbox", "workflows"):
+        spec = find_spec(name)
+        origin = spec.origin if spec and spec.origin else ""
+        if os.path.dirname(os.path.dirname(os.path.abspath(origin))) != ours:  # noqa: PTH100, PTH120
+            sentences.append(
+                f"the package {name!r} that Python finds ({origin or 'none'}) is not greendiff's: another distribution "
+                "of that name shadows it; install greendiff on its own (uv tool install, pipx, or a fresh .venv)"
+            )
+    return sentences
+
+
+def version() -> str:
+    """Return the installed version."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("greendiff")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    try:
+        code = _main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone; what was not read is nobody's, and Python must not complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code
+
+
+def _main(argv: Sequence[str]) -> int:
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        print(f"greendiff {version()}")
+        return 0
+    if arguments.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    if arguments.command != "doctor" and (problems := shadowed()):
+        print("\n".join(f"greendiff: {sentence}" for sentence in problems), file=sys.stderr)
+        return 3
+    module = import_module(f"workflows.commands.{MODULES[arguments.command]}")
+    code: int = getattr(module, arguments.command)(arguments, STARTED)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

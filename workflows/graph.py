@@ -1,0 +1,76 @@
+"""The whole graph on one screen: from a request to a delivered diff."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+# The library that LangGraph is built on sends traces over the network where these say so; ours never does.
+os.environ.update(LANGSMITH_TRACING="false", LANGSMITH_TRACING_V2="false", LANGCHAIN_TRACING_V2="false")
+
+from langgraph.graph import END, START, StateGraph
+
+from workflows import faults, routing
+from workflows.checkpoints import open_saver
+from workflows.errors import BudgetSpent, NoDiff, Usage
+from workflows.state import Ending, Request, RunState, StateDelta
+from workflows.steps import deliver, intake, localise, nodes, plan, propose
+
+if TYPE_CHECKING:
+    from workflows.job import Job
+
+Work = Callable[[RunState, "Job"], StateDelta]
+
+STEPS: dict[str, Work] = {
+    "intake": intake.intake,
+    "plan": plan.plan,
+    "localise": localise.localise,
+    "propose": propose.propose,
+    "verify": nodes.verify,
+    "select": nodes.select,
+    "review": nodes.review,
+    "deliver": deliver.deliver,
+}
+
+
+def build(job: Job) -> StateGraph[RunState, None, RunState, RunState]:
+    """Return the graph; `job` gives its steps the sandbox, the clock and the records."""
+    graph = StateGraph(RunState)
+    for name, work in STEPS.items():
+        graph.add_node(name, _node(name, work, job))
+    graph.add_edge(START, "intake")
+    graph.add_conditional_edges("intake", routing.after_intake, ["plan", "deliver"])
+    graph.add_edge("plan", "localise")
+    graph.add_edge("localise", "propose")
+    graph.add_conditional_edges("propose", routing.after_propose, ["verify", "deliver"])
+    graph.add_conditional_edges("verify", routing.after_verify, ["verify", "select", "deliver"])
+    graph.add_edge("select", "review")
+    graph.add_conditional_edges("review", routing.after_review, ["verify", "select", "deliver"])
+    graph.add_edge("deliver", END)
+    return graph
+
+
+def _node(name: str, work: Work, job: Job) -> Callable[[RunState], Any]:
+    def node(state: RunState) -> StateDelta:
+        faults.point(f"{name}:before")
+        with job.events.step(name):
+            try:
+                delta = work(state, job)
+            except (NoDiff, BudgetSpent, Usage) as stop:
+                delta = {"ending": Ending(stop.code, str(stop))}
+        faults.point(f"{name}:after")
+        return delta
+
+    return node
+
+
+def run(job: Job, request: Request) -> RunState:
+    """Go from the request, or from the last checkpoint that the run has, to the end; return the last state."""
+    with open_saver(job.run.folder / "checkpoints.sqlite") as saver:
+        graph = build(job).compile(checkpointer=saver)
+        config: Any = {"configurable": {"thread_id": job.run.id}, "recursion_limit": 1000}
+        begun = saver.get_tuple(config) is not None
+        start: RunState | None = None if begun else {"request": request}
+        state: RunState = graph.invoke(start, config, durability="sync")  # type: ignore[assignment]
+        return state

@@ -1,0 +1,170 @@
+"""The typed state that goes through the graph, and how two updates of it become one.
+
+It holds facts and the names of records, never trees, reports or patches: those lie in the run's folder, so that a
+checkpoint stays small and says nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypedDict
+
+from agents.results import Suspect
+from workflows.verdicts import Allowances
+
+Kind = Literal["fix", "feature", "test", "refactor", "upgrade", "security", "question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked for."""
+
+    path: str
+    """Absolute path of the folder that the command was given."""
+    tests: tuple[str, ...] = ()
+    """Tests to repair, by node id, file or folder; empty for all that fail."""
+    issue: str = ""
+    allowances: Allowances = field(default_factory=Allowances)
+    apply: bool = False
+    """Change the working tree once a diff is verified."""
+    output: str | None = None
+    """File that the diff is written to, absolute."""
+    bundle: str | None = None
+    """Where a copy of the evidence bundle goes, absolute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What was found before anything was changed."""
+
+    kind: Kind
+    repository: str
+    commit: str
+    tree: str
+    """Digest of the tree, uncommitted changes included."""
+    dirty: tuple[str, ...]
+    backend: str
+    environment: str
+    """Digest of the environment."""
+    harness: str
+    """How the way to run the tests was found out."""
+    passed: int
+    targets: tuple[str, ...]
+    flaky: tuple[str, ...]
+    base_seconds: float
+    """Longest of the full runs."""
+    open_seconds: float
+    """How long a fresh workspace took to open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a plan."""
+
+    goal: str
+    targets: tuple[str, ...]
+    criteria: tuple[str, ...]
+    """Sentences; the step is done when all hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps that lead from the request to the diff, in order."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Where the fault may be: the most suspicious places; the whole list is in the record `suspects`."""
+
+    top: tuple[Suspect, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a search found; the repairs themselves are in its record."""
+
+    record: str
+    candidates: tuple[str, ...]
+    """Ids of the repairs that passed the search's own trials, best first."""
+    generated: int
+    tried: int
+    seconds: float
+    stopped: str
+    first_trial_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate said about one candidate; its whole report is in its record."""
+
+    candidate: str
+    record: str
+    passed: bool
+    check: str
+    """The condition that failed first, "" where all passed."""
+    reason: str
+    details: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    """Reasons of checks that passed, but that a person should look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a stranger's reading of the diff brought up."""
+
+    accepted: bool
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What left the system."""
+
+    patch: str
+    """SHA-256 of the patch."""
+    bundle: str
+    """Path of the evidence bundle in the run's folder."""
+    files: tuple[str, ...]
+    applied: bool = False
+    written: tuple[str, ...] = ()
+    """Paths outside the run's folder that were written, besides the working tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a run stops without a diff."""
+
+    code: int
+    message: str
+
+
+def appended(before: tuple[Verdict, ...], new: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """Return both without repetition: a step that is done again after a crash says the same again."""
+    known = {verdict.candidate for verdict in before}
+    return before + tuple(verdict for verdict in new if verdict.candidate not in known)
+
+
+class RunState(TypedDict, total=False):
+    """The state; every key is written by the step of that name (`verdicts` by verify, `chosen` by select)."""
+
+    request: Request
+    intake: Intake
+    plan: Plan
+    suspicion: Suspicion
+    proposal: Proposal
+    verdicts: Annotated[tuple[Verdict, ...], appended]
+    chosen: str
+    """Id of the candidate that select picked."""
+    rejected: Annotated[tuple[str, ...], lambda before, new: before + tuple(n for n in new if n not in before)]
+    """Ids of verified candidates that review refused."""
+    review: Review
+    delivery: Delivery
+    ending: Ending
+
+
+StateDelta = Mapping[str, object]
+"""What a step returns: the keys that it changes."""

@@ -22,11 +22,13 @@ class Allowances:
     """What the request allows a patch to touch beyond source files."""
 
     tests: bool = False
-    """Existing tests, conftest files and test data may change; added tests are always allowed and reported apart."""
+    """Existing tests, conftest files and test data may change, and tests may be added, which are reported apart."""
     configuration: bool = False
     """Test configuration, build files and CI may change."""
     paths: tuple[str, ...] = ()
     """Glob patterns of the only paths that may change; empty allows all others."""
+    added_tests: tuple[str, ...] = ()
+    """Glob patterns of test files that may be added (as reproducing tests) where `tests` is false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,17 @@ class GateReport:
     added_tests: tuple[str, ...] = ()
     """Paths of test files that the patch adds."""
     seconds: float = 0.0
+    base_digest: str = ""
+    """`Tree.digest` of the base that the patch was judged on."""
+    flaky: tuple[str, ...] = ()
+    """Tests that were seen to be flaky on the base only now, when the base was run again because of them."""
 
     @property
     def passed(self) -> bool:
         """Whether every check was made and passed."""
         return bool(self.checks) and all(check.passed for check in self.checks)
+
+    @property
+    def flagged(self) -> tuple[Check, ...]:
+        """Return the checks that passed but that a person should look at."""
+        return tuple(check for check in self.checks if check.passed and check.flagged)

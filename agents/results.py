@@ -79,6 +79,8 @@ class Repair:
     """How many passing candidates behave alike on all inputs that were tried."""
     notes: tuple[str, ...] = ()
     """Why it stands where it stands, in short sentences, for the evidence."""
+    confidence: float = 1.0
+    """How likely it is the right one, between 0 and 1, as far as the search can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +97,5 @@ class RepairResult:
     """From the search's start to the first candidate that ran."""
     stopped: Literal["exhausted", "budget", "enough", "interrupted"]
     suspects: tuple[Suspect, ...] = ()
+    doubtful: tuple[Repair, ...] = ()
+    """Candidates that passed but that the search does not stand for; best first."""

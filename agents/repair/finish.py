@@ -1,0 +1,121 @@
+"""The end of a search: compares the behaviour of what passed, ranks it, and confirms the best by a fresh import."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+from agents.edits import apply_edits, decode
+from agents.errors import EditError
+from agents.repair.problem import OnEvent, RepairEvent, RepairProblem
+from agents.repair.ranking import OFFER, Passing, Ranked, confidence, rank, reasons
+from agents.repair.schedule import Found
+from agents.results import Candidate, Repair, Suspect
+from sandbox.runners.trials import Behaviours, Trials
+
+COMPARED = 60
+"""Passing candidates whose behaviour is compared."""
+OFFERED = 5
+"""Repairs that are confirmed and returned."""
+SAMPLES = 200
+
+
+class Finish:
+    """Turns passing candidates into repairs."""
+
+    def __init__(
+        self,
+        problem: RepairProblem,
+        trials: Sequence[Trials],
+        texts: Mapping[str, str],
+        end: float,
+        on_event: OnEvent,
+    ) -> None:
+        self._problem = problem
+        self._trials = [t for t in trials if t.opened is not None]
+        self._texts = dict(texts)
+        self._end = end
+        self._say = on_event
+
+    def run(self, found: Sequence[Found], suspects: Sequence[Suspect]) -> tuple[tuple[Repair, ...], tuple[Repair, ...]]:
+        """Return the repairs that the search stands for, and those that it does not; both best first."""
+        ranked = self.rank(found, suspects)
+        sure = confidence(ranked)
+        confirmed: list[tuple[Ranked, tuple[str, ...]]] = []
+        for one in ranked:
+            if len(confirmed) >= OFFERED or (confirmed and time.monotonic() > self._end - 1.0):
+                break
+            verdict = self._confirm(one.passing.candidate)
+            if verdict is not None:
+                confirmed.append((one, verdict))
+        repairs = tuple(
+            Repair(
+                one.passing.candidate,
+                one.score,
+                one.votes,
+                (*reasons(one), *notes),
+                sure if index == 0 and one is ranked[0] else min(sure, confidence([one, *ranked])),
+            )
+            for index, (one, notes) in enumerate(confirmed)
+        )
+        if repairs and repairs[0].confidence < OFFER:
+            return (), repairs
+        return repairs, ()
+
+    def rank(self, found: Sequence[Found], suspects: Sequence[Suspect]) -> list[Ranked]:
+        """Return the passing candidates in order."""
+        kept = sorted(found, key=lambda f: (-f.candidate.prior, f.order))[:COMPARED]
+        passing = [Passing(f.candidate, suspicion(f.candidate, suspects, self._texts), f.order, f.fresh) for f in kept]
+        self._say(RepairEvent("ranking", f"comparing {len(passing)} candidates that pass", 0.0))
+        left = max(0.5, self._end - time.monotonic() - 1.5)
+        behaviours = self._behaviours([p.candidate for p in passing], left)
+        tests = {}
+        for path in dict.fromkeys(t.split("::", 1)[0] for t in self._problem.targets):
+            entry = self._problem.tree.get(path)
+            if entry is not None and entry.kind == "file":
+                try:
+                    tests[path] = decode(entry.data).text
+                except EditError:
+                    continue
+        return rank(passing, self._texts, behaviours, tests)
+
+    def _behaviours(self, candidates: Sequence[Candidate], left: float) -> Behaviours:
+        if not self._trials:
+            return Behaviours((), frozenset(c.id for c in candidates))
+        wall = max(0.3, min(3.0, left / 3))
+        return self._trials[0].behaviours(candidates, samples=SAMPLES, cpu_seconds=0.02, wall_seconds=wall)
+
+    def _confirm(self, candidate: Candidate) -> tuple[str, ...] | None:
+        """Run everything on it by a fresh import; None where that fails, else what is to be said."""
+        left = self._end - time.monotonic()
+        if left < 0.3:
+            return ("There was no time left to run all tests on it.",)
+        overlay = overlay_of(candidate, self._texts)
+        trial = self._trials[0].confirm(
+            candidate.id, overlay, expected=self._problem.steady, wall_seconds=max(1.0, left)
+        )
+        if trial.good and trial.complete:
+            self._say(RepairEvent("confirmed", candidate.description, 0.0, candidate=candidate))
+            return ()
+        if trial.good or trial.verdict == "timeout":
+            return ("Not all tests could be run on it in the time that was left.",)
+        return None
+
+
+def suspicion(candidate: Candidate, suspects: Sequence[Suspect], texts: Mapping[str, str]) -> float:
+    """Return the logarithm of the highest score among the lines that a candidate changes, at most 0."""
+    touched: dict[str, set[int]] = {}
+    for edit in candidate.edits:
+        text = texts[edit.path]
+        first = text.count("\n", 0, edit.start) + 1
+        last = first + text.count("\n", edit.start, edit.end)
+        touched.setdefault(edit.path, set()).update(range(first, last + 1))
+    scores = [s.score for s in suspects if s.line in touched.get(s.path, ())]
+    return math.log(max([0.02, *scores]))
+
+
+def overlay_of(candidate: Candidate, texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole new texts of the files that a candidate changes."""
+    paths = dict.fromkeys(e.path for e in candidate.edits)
+    return {path: apply_edits(texts[path], [e for e in candidate.edits if e.path == path]) for path in paths}

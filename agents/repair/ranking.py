@@ -1,0 +1,215 @@
+"""Chooses among candidates that passed: the simplest, likeliest, least disturbing one, or none."""
+
+from __future__ import annotations
+
+import ast
+import io
+import math
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from agents.edits import apply_edits
+from agents.repair.behaviour import Profile, clusters, profile
+from agents.results import Candidate
+from sandbox.runners.trials import Behaviours
+
+WEIGHTS: Mapping[str, float] = {
+    "prior": 1.0,
+    "suspicion": 0.6,
+    "votes": 0.5,
+    "size": -0.12,
+    "passing": -2.0,
+    "changed": -0.8,
+    "crashes": -4.0,
+    "cured": 0.5,
+    "hangs": -6.0,
+    "special": -1.0,
+    "borrowed": -2.5,
+    "dead": -4.0,
+    "removed": -0.8,
+    "fresh": -0.3,
+}
+"""What each feature is worth, in units of the logarithm of a prior."""
+OFFER = 0.0
+"""Confidence below which no repair is offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A candidate that passed its trials."""
+
+    candidate: Candidate
+    suspicion: float
+    """Logarithm of how suspicious the changed place is, 0 for the most suspicious."""
+    order: int
+    """How many candidates had been made before it."""
+    fresh: bool = False
+    """Whether it could be tried only by a fresh import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A passing candidate with its place in the order."""
+
+    passing: Passing
+    score: float
+    cluster: int
+    votes: int
+    features: Mapping[str, float]
+    profile: Profile
+
+
+def rank(
+    passing: Sequence[Passing],
+    texts: Mapping[str, str],
+    behaviours: Behaviours,
+    tests: Mapping[str, str],
+    weights: Mapping[str, float] = WEIGHTS,
+) -> list[Ranked]:
+    """Return the passing candidates, best first.
+
+    `texts` maps paths to the base texts of changed files, `tests` to those of the failing tests' files.
+    """
+    literals = _literals(tests.values())
+    numbers = clusters([p.candidate.id for p in passing], behaviours)
+    votes = Counter(numbers.values())
+    found = []
+    for one in passing:
+        name = one.candidate.id
+        seen = profile(name, behaviours.samples) if name not in behaviours.unknown else Profile()
+        features = {
+            "prior": one.candidate.prior,
+            "suspicion": one.suspicion,
+            "votes": math.log(votes[numbers[name]]),
+            "passing": seen.passing,
+            "changed": seen.changed,
+            "crashes": seen.crashes,
+            "cured": seen.cured,
+            "hangs": seen.hangs,
+            "special": float(seen.special),
+            "fresh": float(one.fresh),
+            **_text_features(one.candidate, texts, literals),
+        }
+        score = sum(weights.get(key, 0.0) * value for key, value in features.items())
+        found.append(Ranked(one, score, numbers[name], votes[numbers[name]], features, seen))
+    found.sort(key=lambda r: (-r.score, r.passing.order))
+    return found
+
+
+def confidence(ranked: Sequence[Ranked]) -> float:
+    """Return the share of belief, between 0 and 1, that falls to the first candidate's behaviour.
+
+    Scores are logarithms; candidates that behave alike are one answer, worth its best.
+    """
+    best: dict[int, float] = {}
+    for one in ranked:
+        best[one.cluster] = max(best.get(one.cluster, -math.inf), one.score)
+    if not best:
+        return 0.0
+    top = best[ranked[0].cluster]
+    return 1.0 / sum(math.exp(min(0.0, score - top)) for score in best.values())
+
+
+def reasons(one: Ranked) -> tuple[str, ...]:
+    """Say in short sentences why a candidate stands where it stands."""
+    found = []
+    seen = one.profile
+    if one.votes > 1:
+        found.append(f"{one.votes} passing candidates behave like it on every input tried.")
+    if seen.known:
+        found.append(
+            f"On {seen.generated} generated inputs it differs from the original on {seen.changed:.0%},"
+            f" raises anew on {seen.crashes:.0%} and no longer raises on {seen.cured:.0%}."
+        )
+    else:
+        found.append("Its behaviour on generated inputs could not be compared.")
+    if seen.hangs:
+        found.append(f"It runs out of time on {seen.hangs:.0%} of the inputs where the original does not.")
+    if seen.special:
+        found.append("It changes nothing but the failing tests' own inputs, which smells of special-casing.")
+    if one.features.get("borrowed"):
+        found.append("It compares with a value that stands in the failing test.")
+    if one.features.get("dead"):
+        found.append("It makes a condition constant.")
+    return tuple(found)
+
+
+def _text_features(candidate: Candidate, texts: Mapping[str, str], literals: frozenset[str]) -> dict[str, float]:
+    removed = added = 0
+    borrowed = dead = 0
+    for path in dict.fromkeys(e.path for e in candidate.edits):
+        text = texts.get(path, "")
+        edits = [e for e in candidate.edits if e.path == path]
+        low = text.rfind("\n", 0, min(e.start for e in edits)) + 1
+        high = text.find("\n", max(e.end for e in edits))
+        high = len(text) if high < 0 else high
+        before = text[low:high]
+        shifted = [type(e)(e.path, e.start - low, e.end - low, e.replacement) for e in edits]
+        after = apply_edits(before, shifted)
+        gone, come = changed_tokens(before, after)
+        removed += len(gone)
+        added += len(come)
+        borrowed += any(t in literals and not re.search(rf"(?<!\w){re.escape(t)}(?!\w)", text) for t in come)
+        dead += _dead(after) > _dead(before)
+    return {
+        "size": float(removed + added),
+        "removed": math.log1p(max(0, removed - added - 2)),
+        "borrowed": float(borrowed),
+        "dead": float(dead),
+    }
+
+
+def changed_tokens(before: str, after: str) -> tuple[list[str], list[str]]:
+    """Return the tokens that go and those that come."""
+    one, two = _tokens(before), _tokens(after)
+    gone: list[str] = []
+    come: list[str] = []
+    for tag, a, b, c, d in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
+        if tag != "equal":
+            gone += one[a:b]
+            come += two[c:d]
+    return gone, come
+
+
+_ROUGH = re.compile(r"\w+|[^\w\s]")
+
+
+def _tokens(text: str) -> list[str]:
+    skipped = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.COMMENT}
+    try:
+        return [t.string for t in tokenize.generate_tokens(io.StringIO(text.strip()).readline) if t.type not in skipped]
+    except (tokenize.TokenError, SyntaxError, IndentationError):
+        return _ROUGH.findall(text)
+
+
+_CONSTANT = re.compile(
+    r"\b(?:or True|or 1|and False|and 0|if True|if False|while False|if not True|if not False|if 0|if 1)\b"
+)
+
+
+def _dead(text: str) -> int:
+    return len(_CONSTANT.findall(text))
+
+
+def _literals(texts: Sequence[str] | object) -> frozenset[str]:
+    """Return the telling literals of the tests: strings, and numbers that no code would have by chance."""
+    found: set[str] = set()
+    for text in texts if isinstance(texts, (list, tuple)) else list(texts):  # type: ignore[call-overload]
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant):
+                value = node.value
+                if (isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2) or (
+                    isinstance(value, float) and value not in {0.0, 0.5, 1.0, 2.0}
+                ):
+                    found.add(repr(value))
+                elif isinstance(value, str) and value.strip():
+                    found.update((repr(value), f'"{value}"'))
+    return frozenset(found)

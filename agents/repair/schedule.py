@@ -1,0 +1,202 @@
+"""Which candidates are tried next: new ones, those that ran out of time, those that need a fresh import, and pairs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agents.results import Candidate
+from sandbox.runners.trials import Trial
+
+TIERS = (0.02, 0.25, 2.0)
+"""CPU seconds that each target gets in the first trial and in those after a time-out."""
+RETRY_SHARE = 0.15
+"""Of the workers' time that goes to candidates that ran out of it, while there are others."""
+FRESH_SHARE = 0.35
+"""Of the workers' time that goes to candidates that need a fresh import, while there are others."""
+FIRST_BATCH = 6
+BATCH_SECONDS = 0.4
+LARGEST_BATCH = 64
+
+JobKind = Literal["swap", "retry", "fresh"]
+MakePairs = Callable[[Sequence[tuple[Candidate, Trial]]], Iterator[Candidate]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one worker does next."""
+
+    kind: JobKind
+    candidates: tuple[Candidate, ...]
+    tier: int = 0
+
+
+@dataclass(slots=True)
+class Found:
+    """One candidate that passed the targets and broke nothing that was tried."""
+
+    candidate: Candidate
+    order: int
+    seconds: float
+    fresh: bool
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Hands out jobs to workers and takes in results; safe for several threads."""
+
+    stream: Iterator[Candidate]
+    deadline: float
+    """In `time.monotonic` seconds: nothing is handed out afterwards."""
+    make_pairs: MakePairs | None = None
+    doubt: Callable[[Candidate, Trial], bool] = lambda _candidate, _trial: False
+    """Whether a failed trial by exchange should be repeated with a fresh import."""
+    generated: int = 0
+    tried: int = 0
+    first_trial: float | None = None
+    found: list[Found] = field(default_factory=list)
+    breaking: list[tuple[Candidate, str]] = field(default_factory=list)
+    promising: list[tuple[Candidate, Trial]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    enough_at: float | None = None
+    """When to stop although candidates are left, set by the first that passes."""
+    reason: Literal["exhausted", "budget", "enough", "interrupted"] = "exhausted"
+    _retry: tuple[deque[Candidate], ...] = field(default_factory=lambda: tuple(deque() for _ in TIERS))
+    _fresh: deque[Candidate] = field(default_factory=deque)
+    _spent: dict[str, float] = field(default_factory=lambda: {"swap": 0.0, "retry": 0.0, "fresh": 0.0})
+    _orders: dict[str, int] = field(default_factory=dict)
+    _done: set[str] = field(default_factory=set)
+    _running: int = 0
+    _empty: bool = False
+    _paired: bool = False
+    _limit: int | None = None
+    _stopped: bool = False
+    _rate: float = 100.0
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def stop(self) -> None:
+        """End the search; workers get no more jobs."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def next(self) -> Job | None:
+        """Return the next job, waiting while others may still make some; None at the end."""
+        with self._changed:
+            while True:
+                if self._over():
+                    return None
+                job = self._choose()
+                if job is not None:
+                    self._running += 1
+                    return job
+                if not self._running:
+                    self.reason = "exhausted"
+                    return None
+                self._changed.wait(0.5)
+
+    def _over(self) -> bool:
+        now = time.monotonic()
+        if self._stopped:
+            self.reason = "interrupted"
+        elif now >= self.deadline:
+            self.reason = "budget"
+        elif self.enough_at is not None and (
+            now >= self.enough_at or (self._limit is not None and self.generated >= self._limit)
+        ):
+            self.reason = "enough"
+        else:
+            return False
+        return True
+
+    def _choose(self) -> Job | None:
+        total = sum(self._spent.values()) + 0.5
+        if self._fresh and self._spent["fresh"] < FRESH_SHARE * total:
+            return Job("fresh", (self._fresh.popleft(),))
+        waiting = next((tier for tier in range(1, len(TIERS)) if self._retry[tier]), None)
+        if waiting is not None and self._spent["retry"] < RETRY_SHARE * total:
+            return self._again(waiting)
+        batch = self._pull()
+        if batch:
+            return Job("swap", batch)
+        if self._fresh:
+            return Job("fresh", (self._fresh.popleft(),))
+        if waiting is not None:
+            return self._again(waiting)
+        if not self._paired and not self._running and self.make_pairs is not None and not self.found:
+            self._paired = True
+            self._empty = False
+            self.stream = self.make_pairs(tuple(self.promising))
+            return self._choose()
+        return None
+
+    def _again(self, tier: int) -> Job:
+        queue = self._retry[tier]
+        size = min(len(queue), 8 if tier == 1 else 2)
+        return Job("retry", tuple(queue.popleft() for _ in range(size)), tier)
+
+    def _pull(self) -> tuple[Candidate, ...]:
+        if self._empty:
+            return ()
+        size = FIRST_BATCH if self.generated < 4 * FIRST_BATCH else int(self._rate * BATCH_SECONDS)
+        batch = []
+        for _ in range(max(4, min(LARGEST_BATCH, size))):
+            candidate = next(self.stream, None)
+            if candidate is None:
+                self._empty = True
+                break
+            if candidate.id in self._orders:
+                continue
+            self._orders[candidate.id] = self.generated
+            self.generated += 1
+            batch.append(candidate)
+        return tuple(batch)
+
+    def take(self, job: Job, candidate: Candidate, trial: Trial) -> bool:
+        """Note a result; True where the candidate is the newest that passed."""
+        with self._changed:
+            if self.first_trial is None:
+                self.first_trial = time.monotonic() - self.started
+            if candidate.id not in self._done and trial.verdict not in {"uncompilable", "same", "import"}:
+                self._done.add(candidate.id)
+                self.tried += 1
+            if trial.verdict == "import":
+                self._fresh.append(candidate)
+            elif trial.verdict == "timeout" and job.kind != "fresh" and job.tier + 1 < len(TIERS):
+                self._retry[job.tier + 1].append(candidate)
+            elif trial.good:
+                return self._passed(candidate, trial)
+            elif trial.verdict == "passed":
+                self.breaking.append((candidate, trial.breaks))
+            elif trial.verdict == "failed":
+                if trial.passed or trial.moved:
+                    self.promising.append((candidate, trial))
+                if job.kind != "fresh" and self.doubt(candidate, trial):
+                    self._fresh.append(candidate)
+            return False
+
+    def _passed(self, candidate: Candidate, trial: Trial) -> bool:
+        if any(f.candidate.id == candidate.id for f in self.found):
+            return False
+        now = time.monotonic()
+        order = self._orders.get(candidate.id, self.generated)
+        self.found.append(Found(candidate, order, now - self.started, trial.way == "overlay"))
+        if self.enough_at is None:
+            # The right one is often not the first that passes, but usually among the next few.
+            spent = now - self.started
+            self.enough_at = min(self.deadline, now + min(max(1.5, 0.7 * spent), 6.0))
+            self._limit = max(3 * order, order + 600)
+        return True
+
+    def finish(self, job: Job, seconds: float) -> None:
+        """Note that a worker is done with a job."""
+        with self._changed:
+            self._running -= 1
+            self._spent[job.kind] += seconds
+            if job.kind == "swap" and seconds > 0:
+                self._rate = 0.5 * self._rate + 0.5 * len(job.candidates) / seconds
+            self._changed.notify_all()

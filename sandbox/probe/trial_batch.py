@@ -1,0 +1,195 @@
+"""Tries candidates one after another in a forked child: exchange the code, run the target tests, put it back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+
+if TYPE_CHECKING:
+    from sandbox.probe.trial_live import Live, State, Swap, apply, find_source
+    from sandbox.probe.trial_tests import Broken, Summary, Tests
+    from sandbox.probe.trial_units import NotSwappable, Source, Uncompilable, Unit
+    from sandbox.probe.trial_wire import Channel, Message
+else:
+    from trial_live import apply, find_source
+    from trial_tests import Broken
+    from trial_units import NotSwappable, Uncompilable
+
+FACTOR = 5.0
+"""A test gets so many times the CPU time that it took on the base, or the tier's time where that is more."""
+MORE = 12
+"""Further targets run after one that failed in a new way."""
+
+
+class Trier:
+    """What a child needs to try candidates; made in the server, so that children inherit it."""
+
+    def __init__(self, root: str, texts: Dict[str, str], tests: Tests, live: Live, state: State) -> None:
+        self.root = os.path.realpath(root)
+        self.texts = texts
+        self.tests = tests
+        self.live = live
+        self.state = state
+        self.base: Dict[str, Summary] = {}
+        self._sources: Dict[str, Optional[Source]] = {}
+
+    def source(self, path: str) -> Optional[Source]:
+        return find_source(self._sources, self.root, path, self.texts)
+
+    def plan(self, edits: Sequence[Sequence[Any]]) -> List[Swap]:
+        """Return the exchanges that a candidate's edits (path, start, end, replacement) amount to.
+
+        Raises:
+            Uncompilable, NotSwappable: it is no Python, or needs a fresh import.
+
+        """
+        grouped: Dict[Tuple[str, int], List[Tuple[int, int, str]]] = {}
+        units: Dict[Tuple[str, int], Tuple[Source, Unit]] = {}
+        late: Optional[NotSwappable] = None
+        for path, start, end, replacement in edits:
+            source = self.source(path)
+            if source is None:
+                raise Uncompilable("the file cannot be read")
+            try:
+                unit = source.unit_of((start, end, replacement))
+            except NotSwappable as error:
+                late = error
+                continue
+            grouped.setdefault((path, unit.start), []).append((start, end, replacement))
+            units[path, unit.start] = (source, unit)
+        swaps: List[Swap] = []
+        for key, splices in grouped.items():
+            source, unit = units[key]
+            swaps += self.live.swaps(source, os.path.join(self.root, key[0]), unit, splices)
+        if late is not None:
+            raise late
+        return swaps
+
+    def limit(self, name: str, tier: float) -> float:
+        """Return the CPU seconds that a test gets."""
+        return max(tier, FACTOR * float(self.base.get(name, {}).get("cpu", 0.0)) + 0.01)
+
+    def signature(self, targets: Sequence[str]) -> List[List[Any]]:
+        """Run targets as the code stands and say how each ended, in a form that can be compared."""
+        found = []
+        for index, name in enumerate(targets):
+            following = targets[index + 1] if index + 1 < len(targets) else None
+            found.append(essence(self.tests.run(name, self.limit(name, 2.0), following)))
+            self.state.restore()
+        self.tests.tear_down()
+        return found
+
+    def try_one(self, candidate: Message, order: Message) -> Message:
+        """Return the result of one candidate; the code is as before on return."""
+        begun = time.perf_counter()
+        result: Message = {"op": "trial", "id": candidate["id"], "way": "swap"}
+        try:
+            swaps = self.plan(candidate["edits"])
+        except Uncompilable as error:
+            result.update(verdict="uncompilable", message=str(error)[:200])
+            return result
+        except NotSwappable as error:
+            result.update(verdict="import", message=str(error))
+            return result
+        swaps = [swap for swap in swaps if _differs(swap)]
+        if not swaps:
+            result.update(verdict="same")
+            return result
+        undo = apply(swaps)
+        try:
+            self.run_targets(result, order)
+            if result["verdict"] == "passed" and order.get("related"):
+                self.run_related(result, order, swaps, undo)
+        except Broken as error:
+            result.update(verdict="timeout" if str(error) == "timeout" else "error", exception=str(error), broken=True)
+        finally:
+            apply(undo)
+            self.state.restore()
+        result["seconds"] = time.perf_counter() - begun
+        return result
+
+    def run_targets(self, result: Message, order: Message) -> None:
+        """Run the targets, stop at the first that fails as it did on the base, and fill in the result."""
+        targets: List[str] = order["tests"]
+        passed: List[str] = []
+        first: Optional[Summary] = None
+        moved = 0
+        for index, name in enumerate(targets):
+            following = targets[index + 1] if index + 1 < len(targets) else None
+            summary = self.tests.run(name, self.limit(name, order["cpu"]), following)
+            if summary["outcome"] == "passed":
+                passed.append(name)
+                continue
+            if first is None:
+                first = summary
+            as_before = essence(summary) == essence(self.base.get(name, {}))
+            moved += not as_before
+            if summary["outcome"] == "timeout" or (as_before and not passed) or index >= MORE:
+                break
+        self.tests.tear_down()
+        result.update(passed=len(passed), moved=moved)
+        if first is None:
+            result.update(verdict="passed")
+            return
+        outcome = first["outcome"]
+        result.update(verdict=outcome if outcome in ("failed", "error", "timeout") else "failed", test=first["test"])
+        for key in ("exception", "at", "deep"):
+            if key in first:
+                result[key] = first[key]
+
+    def run_related(self, result: Message, order: Message, swaps: List[Swap], undo: List[Swap]) -> None:
+        """Run tests that passed on the base, within a time, and name the first that the candidate breaks."""
+        end = time.perf_counter() + float(order.get("related_seconds", 2.0))
+        related: List[str] = [name for name in order["related"] if name in self.tests.items]
+        ran = 0
+        for index, name in enumerate(related):
+            if time.perf_counter() > end:
+                break
+            following = related[index + 1] if index + 1 < len(related) else None
+            summary = self.tests.run(name, max(1.0, self.limit(name, order["cpu"])), following)
+            ran += 1
+            if summary["outcome"] == "passed":
+                continue
+            # A test that another one upset, or that depends on state that trials do not have, says nothing.
+            self.tests.tear_down()
+            apply(undo)
+            self.state.restore()
+            again = self.tests.run(name, 10.0)
+            apply(swaps)
+            if again["outcome"] == "passed":
+                result["breaks"] = name
+                break
+        self.tests.tear_down()
+        result["related"] = ran
+
+    def try_all(self, candidates: Sequence[Message], order: Message, out: Channel) -> None:
+        """Try candidates in this process and report each; runs in a child."""
+        self.tests.arm()
+        for index, candidate in enumerate(candidates):
+            out.send({"op": "start", "index": index})
+            result = self.try_one(candidate, order)
+            out.send(result)
+            if result.get("broken"):
+                return
+        if len(candidates) > 1:
+            out.send({"op": "start", "index": len(candidates)})
+            try:
+                out.send({"op": "base", "signature": self.signature(order["tests"][:1])})
+            except Broken:
+                out.send({"op": "base", "signature": None})
+
+
+def essence(summary: Summary) -> List[Any]:
+    """Return what two runs of a test must share to count as the same failure."""
+    return [summary.get("outcome"), summary.get("exception"), list(summary.get("at", ()))]
+
+
+def digest(text: str) -> str:
+    return hashlib.sha1(text.encode("utf-8", "replace")).hexdigest()[:16]  # noqa: S324 - tells inputs apart, no more
+
+
+def _differs(swap: Swap) -> bool:
+    function, code, defaults, keywords = swap
+    return function.__code__ != code or defaults is not function.__defaults__ or keywords is not function.__kwdefaults__

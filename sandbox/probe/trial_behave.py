@@ -1,0 +1,178 @@
+"""Runs the original and candidates on recorded and generated inputs, and says what each of them did."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+import io
+import random
+import signal
+import sys
+import time
+import types
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set
+
+if TYPE_CHECKING:
+    from sandbox.probe.trial_batch import Trier
+    from sandbox.probe.trial_inputs import Call, Recorder, generate
+    from sandbox.probe.trial_live import Swap, apply
+    from sandbox.probe.trial_tests import Broken, OutOfTime
+    from sandbox.probe.trial_units import NotSwappable, Uncompilable
+    from sandbox.probe.trial_values import canonical, fingerprint
+    from sandbox.probe.trial_wire import Channel, Message
+else:
+    from trial_inputs import Recorder, generate
+    from trial_live import apply
+    from trial_tests import Broken, OutOfTime
+    from trial_units import NotSwappable, Uncompilable
+    from trial_values import canonical, fingerprint
+
+RECORDED = 120
+"""Recorded calls that are compared, at most."""
+SLOW = 6
+"""Time-outs after which a candidate's further inputs get a fifth of the time."""
+
+
+class Behaviour:
+    """Does one `behave` order in a child process."""
+
+    def __init__(self, trier: Trier, targets: Sequence[str], order: Message) -> None:
+        self.trier = trier
+        self.targets = targets
+        self.order = order
+        self.cpu = float(order["cpu"])
+
+    def run(self, skip: int, out: Channel) -> None:
+        """Report the inputs and the original's outcomes, then those of each candidate from number `skip` on."""
+        plans: Dict[str, List[Swap]] = {}
+        unknown: List[str] = []
+        for candidate in self.order["candidates"]:
+            try:
+                plans[candidate["id"]] = self.trier.plan(candidate["edits"])
+            except (Uncompilable, NotSwappable):
+                unknown.append(candidate["id"])
+        self.trier.tests.arm()
+        calls = self.inputs(plans)
+        entries = [self.trier.live.real(c.code.co_filename)[len(self.trier.root) + 1 :] for c in calls]
+        samples = [
+            {"kind": call.kind, "entry": "%s:%d:%s" % (path, call.code.co_firstlineno, call.code.co_name)}
+            for call, path in zip(calls, entries)
+        ]
+        same = fingerprint("\n".join(call.key for call in calls))
+        base = self.outcomes(calls)
+        out.send({"op": "inputs", "samples": samples, "same": same, "original": base, "unknown": unknown})
+        for index, (name, swaps) in enumerate(plans.items()):
+            if index < skip:
+                continue
+            out.send({"op": "start", "index": index, "id": name})
+            undo = apply(swaps)
+            found = self.outcomes(calls)
+            apply(undo)
+            out.send({"op": "row", "id": name, "outcomes": found})
+
+    def inputs(self, plans: Dict[str, List[Swap]]) -> List[Call]:
+        codes = {id(function.__code__) for swaps in plans.values() for function, _, _, _ in swaps}
+        calls = self.record(codes, units_only=False)
+        # Calls of the changed functions themselves reach more than what tests pass to the function around them.
+        inner = self.record(codes, units_only=True)
+        known = {(id(call.code), call.key) for call in calls}
+        calls += [call for call in inner if (id(call.code), call.key) not in known]
+        rank = {"failing": 0, "earlier": 1, "passing": 2}
+        calls.sort(key=lambda call: rank[call.kind])
+        calls = calls[:RECORDED]
+        constants: List[Any] = []
+        for swaps in plans.values():
+            for function, code, _, _ in swaps:
+                constants += [c for c in function.__code__.co_consts + code.co_consts if c not in constants]
+        return calls + generate(calls, constants, int(self.order["samples"]))
+
+    def record(self, codes: Set[int], units_only: bool) -> List[Call]:
+        live = self.trier.live
+        files = {str(getattr(item, "path", "")) for item in self.trier.tests.items.values()}
+
+        def ours(code: types.CodeType) -> bool:
+            path = live.real(code.co_filename)
+            if not path.startswith(self.trier.root + "/") or path in files or path.endswith("/conftest.py"):
+                return False
+            return "site-packages" not in path and code.co_name != "<module>"
+
+        recorder = Recorder(ours, codes, units_only)
+        end = time.perf_counter() + float(self.order["wall"]) / 4
+        names = [(name, "failing") for name in self.targets]
+        names += [(name, "passing") for name in self.order.get("related", ()) if name in self.trier.tests.items]
+        for name, kind in names:
+            if time.perf_counter() > end:
+                break
+            recorder.begin("earlier" if kind == "failing" else kind)
+            try:
+                self.trier.tests.run(name, 20 * self.trier.limit(name, 0.1))
+            except Broken:
+                pass
+            finally:
+                recorder.end()
+            if kind == "failing" and recorder.last is not None:
+                recorder.last.kind = "failing"
+            self.trier.state.restore()
+        return [call for call in recorder.calls if call.relevant and live.functions(call.code)]
+
+    def outcomes(self, calls: Sequence[Call]) -> List[str]:
+        """Run all the inputs with the code as it stands."""
+        found = []
+        slow = 0
+        end = time.perf_counter() + float(self.order["wall"])
+        for call in calls:
+            if time.perf_counter() > end:
+                found.append("?")
+                continue
+            outcome = self.outcome(call, self.cpu if slow < SLOW else self.cpu / 5)
+            slow += outcome == "?"
+            found.append(outcome)
+        return found
+
+    def outcome(self, call: Call, seconds: float) -> str:
+        """Return a digest of what one call returned, raised, printed and did to its arguments; `?` out of time."""
+        function = self.function(call)
+        if function is None:
+            return "-"
+        random.seed(3)
+        printed, output = sys.stdout, io.StringIO()
+        try:
+            positional, keywords = copy.deepcopy(call.arguments)
+            sys.stdout = output
+            try:
+                signal.setitimer(signal.ITIMER_PROF, seconds, 0.05)
+                value: Any = function(*positional, **keywords)
+                if inspect.iscoroutine(value):
+                    value = asyncio.run(value)
+                text = canonical([value, positional, keywords])[0]
+            finally:
+                signal.setitimer(signal.ITIMER_PROF, 0)
+            result = "=" + fingerprint(text + output.getvalue()[:2000])
+        except OutOfTime:
+            result = "?"
+        except MemoryError:
+            result = "?"
+        except BaseException as error:
+            result = "!" + type(error).__name__
+        finally:
+            sys.stdout = printed
+        self.trier.state.restore()
+        return result
+
+    def function(self, call: Call) -> Optional[types.FunctionType]:
+        """Return a live function that has, on the base, the recorded call's code."""
+        functions = self.trier.live.functions(call.code)
+        return functions[0] if functions else None
+
+
+def collect(rows: Dict[str, List[str]], inputs: Message, failed: Dict[str, str]) -> Message:
+    """Return the answer to the host from what children reported."""
+    samples: List[Dict[str, Any]] = inputs["samples"]
+    original: List[str] = inputs["original"]
+    answer: List[Dict[str, Any]] = []
+    for index, sample in enumerate(samples):
+        outcomes = {name: row[index] for name, row in rows.items()}
+        outcomes.update(failed)
+        answer.append(dict(sample, original=original[index], outcomes=outcomes))
+    return {"op": "behaviours", "samples": answer, "unknown": inputs["unknown"]}

@@ -1,0 +1,363 @@
+"""Inputs for comparing behaviour: recorded from tests as they run, then varied by the types of what was seen."""
+
+from __future__ import annotations
+
+import copy
+import dis
+import random
+import sys
+import types
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+
+if TYPE_CHECKING:
+    from sandbox.probe.trial_values import canonical
+else:
+    from trial_values import canonical
+
+_LAZY = 0x20 | 0x80 | 0x200
+"""Code flags of generators, coroutines and asynchronous generators."""
+_RESUME = dis.opmap.get("RESUME")
+NODES = 4000
+"""Values inside the arguments of one call beyond which it is not recorded."""
+PER_FUNCTION = 150
+Arguments = Tuple[List[Any], Dict[str, Any]]
+
+
+class Call:
+    """One recorded call: its arguments as they were, and where it came from."""
+
+    __slots__ = ("arguments", "code", "key", "kind", "relevant")
+
+    def __init__(self, code: types.CodeType, arguments: Arguments, key: str, kind: str) -> None:
+        self.code = code
+        self.arguments = arguments
+        self.key = key
+        self.kind = kind
+        self.relevant = False
+
+
+class Recorder:
+    """A profile function that copies the arguments of calls from tests into the project.
+
+    Only calls in whose course one of the `units` ran are relevant.
+    """
+
+    def __init__(self, ours: Callable[[types.CodeType], bool], units: Set[int], units_only: bool) -> None:
+        self._ours = ours
+        self._units = units
+        self._units_only = units_only
+        self._known: Dict[int, bool] = {}
+        self._keep: List[types.CodeType] = []
+        self._stack: List[Tuple[Any, Optional[Call]]] = []
+        self._seen: Set[Tuple[int, str]] = set()
+        self._counts: Dict[int, int] = {}
+        self.kind = "passing"
+        self.calls: List[Call] = []
+        self.last: Optional[Call] = None
+
+    def begin(self, kind: str) -> None:
+        self.kind = kind
+        self._stack = []
+        self.last = None
+        sys.setprofile(self._profile)
+
+    def end(self) -> None:
+        sys.setprofile(None)
+        self._stack = []
+
+    def _mine(self, code: types.CodeType) -> bool:
+        key = id(code)
+        found = self._known.get(key)
+        if found is None:
+            self._keep.append(code)
+            found = self._known[key] = self._ours(code)
+        return found
+
+    def _profile(self, frame: Any, event: str, _: Any) -> None:
+        if event == "call":
+            code = frame.f_code
+            if not self._mine(code):
+                return
+            hit = id(code) in self._units
+            if hit:
+                for _, outer in self._stack:
+                    if outer is not None:
+                        outer.relevant = True
+            call = None
+            if (hit if self._units_only else not self._stack) and _first_entry(frame):
+                call = self._record(frame, code)
+                if call is not None and hit:
+                    call.relevant = True
+            self._stack.append((frame, call))
+        elif event == "return" and self._stack and self._stack[-1][0] is frame:
+            self._stack.pop()
+
+    def _record(self, frame: Any, code: types.CodeType) -> Optional[Call]:
+        if self._counts.get(id(code), 0) >= PER_FUNCTION:
+            return None
+        names = code.co_varnames
+        local = frame.f_locals
+        count = code.co_argcount
+        try:
+            positional = [local[name] for name in names[:count]]
+            keywords = {name: local[name] for name in names[count : count + code.co_kwonlyargcount]}
+            after = count + code.co_kwonlyargcount
+            if code.co_flags & 0x04:
+                positional += local[names[after]]
+                after += 1
+            if code.co_flags & 0x08:
+                keywords.update(local[names[after]])
+            key, nodes = canonical([positional, keywords])
+            if nodes > NODES:
+                return None
+            if (id(code), key) in self._seen:
+                return None
+            copied = copy.deepcopy((positional, keywords))
+        except Exception:
+            return None
+        self._seen.add((id(code), key))
+        self._counts[id(code)] = self._counts.get(id(code), 0) + 1
+        call = Call(code, copied, key, self.kind)
+        self.calls.append(call)
+        self.last = call
+        return call
+
+
+def _first_entry(frame: Any) -> bool:
+    """Say whether a frame is at its beginning, not being resumed after a yield or an await."""
+    code = frame.f_code
+    if not code.co_flags & _LAZY or frame.f_lasti < 0:
+        return True
+    if _RESUME is None:
+        return False
+    raw = code.co_code
+    return bool(raw[frame.f_lasti] == _RESUME and raw[frame.f_lasti + 1] & 3 == 0)
+
+
+class Pool:
+    """What was seen, by type, so that variations stay in the range of the plausible."""
+
+    def __init__(self, calls: Sequence[Call], constants: Sequence[Any]) -> None:
+        self.ints: List[int] = [c for c in constants if type(c) is int and abs(c) < 10**6]
+        self.floats: List[float] = [c for c in constants if type(c) is float]
+        self.texts: List[str] = [c for c in constants if type(c) is str and 0 < len(c) < 20]
+        self.negative = False
+        self.largest = 4
+        for call in calls:
+            for value in _leaves(call.arguments, 6):
+                if type(value) is int:
+                    if len(self.ints) < 400:
+                        self.ints.append(value)
+                    self.negative = self.negative or value < 0
+                    self.largest = max(self.largest, abs(value))
+                elif type(value) is float and len(self.floats) < 200:
+                    self.floats.append(value)
+                    self.negative = self.negative or value < 0
+                elif type(value) is str and len(value) < 200 and len(self.texts) < 200:
+                    self.texts.append(value)
+
+
+def _leaves(value: Any, depth: int) -> Iterator[Any]:
+    if isinstance(value, dict):
+        if depth:
+            for key, inner in list(value.items()):
+                yield from _leaves(key, depth - 1)
+                yield from _leaves(inner, depth - 1)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        if depth:
+            for inner in list(value):
+                yield from _leaves(inner, depth - 1)
+    else:
+        yield value
+
+
+def vary(value: Any, pool: Pool, dice: random.Random, depth: int = 5) -> Any:
+    """Return a value of the same type that differs from `value` in one place, as a rule."""
+    kind = type(value)
+    if kind is bool:
+        return not value
+    if kind is int:
+        return _vary_int(value, pool, dice)
+    if kind is float:
+        return _vary_float(value, pool, dice)
+    if kind is str:
+        return _vary_text(value, pool, dice)
+    if kind is bytes:
+        return bytes(_vary_sequence(list(value), pool, dice, 0))
+    if kind is list:
+        return _vary_sequence(value, pool, dice, depth)
+    if kind is tuple:
+        if depth and value and dice.random() < 0.8:
+            # Tuples are records more often than sequences: keep their length.
+            at = dice.randrange(len(value))
+            return value[:at] + (vary(value[at], pool, dice, depth - 1),) + value[at + 1 :]
+        return tuple(_vary_sequence(list(value), pool, dice, depth))
+    if kind is set or kind is frozenset:
+        try:
+            return kind(_vary_sequence(sorted(value, key=repr), pool, dice, 0))
+        except TypeError:
+            return value
+    if isinstance(value, dict):
+        return _vary_dict(value, pool, dice, depth)
+    return value
+
+
+def _vary_int(value: int, pool: Pool, dice: random.Random) -> int:
+    choice = dice.randrange(7)
+    if choice == 0:
+        found = value + 1
+    elif choice == 1:
+        found = value - 1
+    elif choice == 2:
+        found = 0
+    elif choice == 3:
+        found = dice.choice(pool.ints) if pool.ints else 1
+    elif choice == 4:
+        found = dice.choice(pool.ints or [1]) + dice.choice((-1, 1))
+    elif choice == 5:
+        found = dice.randint(0, min(2 * pool.largest, 1000))
+    else:
+        found = -value if pool.negative else value * 2
+    if found < 0 and not pool.negative and dice.random() < 0.8:
+        return abs(found)
+    return found if abs(found) <= max(1000, 4 * pool.largest) else value
+
+
+def _vary_float(value: float, pool: Pool, dice: random.Random) -> float:
+    choice = dice.randrange(5)
+    if choice == 0:
+        return 0.0
+    if choice == 1:
+        return value + dice.choice((-1.0, 1.0, 0.5))
+    if choice == 2 and pool.floats:
+        return dice.choice(pool.floats)
+    if choice == 3:
+        return value / 2
+    return -value if pool.negative else value * 1.5
+
+
+def _vary_text(value: str, pool: Pool, dice: random.Random) -> str:
+    choice = dice.randrange(8)
+    at = dice.randrange(len(value) + 1)
+    if choice == 0:
+        return ""
+    if choice == 1 and value:
+        at = dice.randrange(len(value))
+        return value[:at] + value[at + 1 :]
+    if choice == 2 and value:
+        at = dice.randrange(len(value))
+        return value[: at + 1] + value[at:]
+    if choice == 3:
+        return value[::-1]
+    if choice == 4 and pool.texts:
+        return dice.choice(pool.texts)
+    if choice == 5:
+        return value[at:] + value[:at]
+    if choice == 6:
+        return value[:at] + dice.choice(dice.choice(pool.texts or ["a"]) or "a") + value[at:]
+    return value.swapcase() if value.swapcase() != value else value + value
+
+
+def _vary_sequence(value: List[Any], pool: Pool, dice: random.Random, depth: int) -> List[Any]:
+    choice = dice.randrange(9)
+    items = list(value)
+    if not items:
+        return [dice.choice(pool.ints)] if pool.ints and depth == 5 and dice.random() < 0.3 else items
+    at = dice.randrange(len(items))
+    if choice == 0:
+        return []
+    if choice == 1:
+        return [items[at]]
+    if choice == 2:
+        return items[:at] + items[at + 1 :]
+    if choice == 3:
+        return items[: at + 1] + items[at:]
+    if choice == 4:
+        items.reverse()
+        return items
+    if choice == 5:
+        dice.shuffle(items)
+        return items
+    if choice == 6 and len(items) > 1:
+        items[at] = copy.deepcopy(items[at - 1])
+        return items
+    if depth:
+        items[at] = vary(items[at], pool, dice, depth - 1)
+    elif type(items[at]) is int:
+        items[at] = min(255, max(0, items[at] + dice.choice((-1, 1))))
+    return items
+
+
+def _vary_dict(value: Dict[Any, Any], pool: Pool, dice: random.Random, depth: int) -> Dict[Any, Any]:
+    changed = copy.copy(value)
+    if not changed:
+        return changed
+    key = dice.choice(list(changed))
+    choice = dice.randrange(4)
+    if choice == 0:
+        del changed[key]
+    elif choice == 1 and depth:
+        fresh = vary(key, pool, dice, 0)
+        try:
+            changed[fresh] = copy.deepcopy(changed[key])
+        except TypeError:
+            pass
+    elif depth:
+        changed[key] = vary(changed[key], pool, dice, depth - 1)
+    return changed
+
+
+def generate(calls: Sequence[Call], constants: Sequence[Any], wanted: int, seed: int = 7) -> List[Call]:
+    """Return calls made from the recorded ones, all different from those and from one another."""
+    dice = random.Random(seed)  # noqa: S311 - must be the same every time
+    pool = Pool(calls, constants)
+    seen = {(id(call.code), call.key) for call in calls}
+    by_code: Dict[int, List[Call]] = {}
+    for call in calls:
+        by_code.setdefault(id(call.code), []).append(call)
+    made: List[Call] = []
+    for attempt in range(wanted * 6):
+        if len(made) >= wanted or not calls:
+            break
+        origin = calls[attempt % len(calls)]
+        try:
+            positional, keywords = copy.deepcopy(origin.arguments)
+            for _ in range(dice.choice((1, 1, 1, 2, 3))):
+                _vary_one(positional, keywords, by_code[id(origin.code)], pool, dice)
+            key, nodes = canonical([positional, keywords])
+        except Exception:
+            continue
+        if nodes > NODES or (id(origin.code), key) in seen:
+            continue
+        seen.add((id(origin.code), key))
+        made.append(Call(origin.code, (positional, keywords), key, "generated"))
+    return made
+
+
+def _vary_one(
+    positional: List[Any], keywords: Dict[str, Any], others: Sequence[Call], pool: Pool, dice: random.Random
+) -> None:
+    places: List[Any] = [i for i, v in enumerate(positional) if _plain(v)]
+    places += [name for name, value in keywords.items() if _plain(value)]
+    if not places:
+        for value in positional[:1]:
+            attributes = getattr(value, "__dict__", None)
+            if attributes:
+                name = dice.choice(list(attributes))
+                if _plain(attributes[name]):
+                    attributes[name] = vary(attributes[name], pool, dice)
+        return
+    place = dice.choice(places)
+    if isinstance(place, str):
+        keywords[place] = vary(keywords[place], pool, dice)
+        return
+    if dice.random() < 0.15:
+        other = dice.choice(others).arguments[0]
+        if place < len(other) and type(other[place]) is type(positional[place]):
+            positional[place] = copy.deepcopy(other[place])
+            return
+    positional[place] = vary(positional[place], pool, dice)
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, str, bytes, list, tuple, set, frozenset, dict))

@@ -14,6 +14,7 @@ _NAME_ERROR = re.compile(r"name '(\w+)' is not defined|local variable '(\w+)' (?
 _ATTRIBUTE = re.compile(r"'?(\w+)'? object has no attribute '(\w+)'|module '([\w.]+)' has no attribute '(\w+)'")
 _SUGGESTION = re.compile(r"[Dd]id you mean:? '(?:self\.)?(\w+)'")
 _STRING = re.compile(r"'((?:[^'\\\n]|\\.){1,120})'|\"((?:[^\"\\\n]|\\.){1,120})\"")
+_AWAITED = re.compile(r"DID NOT RAISE <class '(?:[\w.]*\.)?(\w+)'>|(\w+(?:Error|Exception|Warning)) not raised")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
 
 _BOOSTS: dict[str, dict[str, float]] = {
@@ -50,6 +51,8 @@ class Hints:
     strings: tuple[str, ...] = ()
     """String literals in the messages."""
     numbers: tuple[str, ...] = ()
+    awaited: frozenset[str] = frozenset()
+    """Exceptions that a test waited for in vain."""
     words: frozenset[str] = frozenset()
     """Identifiers in the messages and the issue text."""
 
@@ -62,6 +65,7 @@ def read_hints(failures: Iterable[Failure], issue: str = "") -> Hints:
     suggested: set[str] = set()
     strings: dict[str, None] = {}
     numbers: dict[str, None] = {}
+    awaited: set[str] = set()
     words: set[str] = set(_WORD.findall(issue))
     for failure in failures:
         kind = failure.exception.rpartition(".")[2]
@@ -72,6 +76,7 @@ def read_hints(failures: Iterable[Failure], issue: str = "") -> Hints:
             undefined.update(n for groups in _NAME_ERROR.findall(message) for n in groups if n)
         for first, attribute, module, member in _ATTRIBUTE.findall(message):
             missing.add((first or module, attribute or member))
+        awaited.update(n for groups in _AWAITED.findall(message) for n in groups if n)
         suggested.update(_SUGGESTION.findall(message))
         for one, two in _STRING.findall(message):
             strings.setdefault(_unescape(one or two))
@@ -79,7 +84,7 @@ def read_hints(failures: Iterable[Failure], issue: str = "") -> Hints:
         words.update(_WORD.findall(message))
     return Hints(
         boosts, frozenset(undefined), frozenset(missing), frozenset(suggested), tuple(strings)[:40],
-        tuple(numbers)[:40], frozenset(words),
+        tuple(numbers)[:40], frozenset(awaited), frozenset(words),
     )  # fmt: skip
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from agents.repair.templates import constants, operators, variables
+from agents.repair.templates import calls, conditions, constants, guards, operators, variables, wrapping
 from agents.repair.templates.site import Template
 
 TEMPLATES: tuple[Template, ...] = (
     *operators.TEMPLATES,
     *constants.TEMPLATES,
     *variables.TEMPLATES,
+    *conditions.TEMPLATES,
+    *guards.TEMPLATES,
+    *calls.TEMPLATES,
+    *wrapping.TEMPLATES,
 )

@@ -1,0 +1,163 @@
+"""Missing guards and base cases, put at a function's start or before a statement."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from agents.repair.guesses import Guess
+from agents.repair.templates.conditions import guards_about, relations
+from agents.repair.templates.site import Proposal, Site, Template
+from agents.repair.units import FUNCTIONS
+
+_TYPICAL: dict[Guess, tuple[str, ...]] = {
+    "list": ("[]",), "dict": ("{}",), "set": ("set()",), "str": ('""',), "int": ("0", "-1", "1"), "float": ("0.0", "0"),
+    "bool": ("False", "True"), "tuple": ("()",), "iter": ("[]",),
+}  # fmt: skip
+
+
+def first_statement(site: Site) -> bool:
+    """Whether the statement is the first of its function that does something (docstring left out)."""
+    place = site.place
+    if not isinstance(place.owner, FUNCTIONS):
+        return False
+    if place.index == 0:
+        return not _is_docstring(site.statement)
+    return place.index == 1 and _is_docstring(place.block[0])
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def results(site: Site) -> list[tuple[str, float]]:
+    """Return texts that the function might return early, likeliest first."""
+    function = site.function
+    found: dict[str, float] = {}
+    if function is None:
+        return []
+    guesses: set[Guess] = set()
+    returns = [n for n in ast.walk(function) if isinstance(n, ast.Return)]
+    if not any(n.value is not None for n in returns):
+        return [("", 0.0)]
+    for node in returns:
+        if node.value is None:
+            continue
+        guesses.add(site.guess(node.value))
+        names = {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
+        simple = isinstance(node.value, (ast.Constant, ast.Name)) or len(site.text(node.value)) < 20
+        if simple and names <= site.available:
+            found.setdefault(site.text(node.value), 0.0 if isinstance(node.value, ast.Constant) else -0.4)
+    for guess in sorted(guesses):
+        for index, text in enumerate(_TYPICAL.get(guess, ())):
+            found.setdefault(text, -0.1 - 0.4 * index)
+    found.setdefault("None", -0.6)
+    for name in site.names_at()[:5]:
+        if name not in {"self", "cls"}:
+            found.setdefault(name, -0.5 if site.scope.guess_name(name) in guesses else -1.2)
+    for text in ("0", "[]", "False", "True"):
+        found.setdefault(text, -1.5)
+    return sorted(found.items(), key=lambda item: -item[1])[:10]
+
+
+def _subjects(site: Site, *, at_start: bool) -> list[tuple[str, float]]:
+    used = {n.id for n in ast.walk(site.statement) if isinstance(n, ast.Name)}
+    names = [n for n in site.names_at() if n not in {"self", "cls"}]
+    if at_start:
+        return [(n, -0.15 * i) for i, n in enumerate(p for p in site.scope.parameters if p in names)][:6]
+    inner = [n for n in names if n in used]
+    attributes = {f"{n.value.id}.{n.attr}" for e in site.expressions for n in ast.walk(e)
+                  if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and isinstance(n.ctx, ast.Load)
+                  and not isinstance(site.parents.get(n), ast.Call)}  # fmt: skip
+    return [(n, -0.2 * i) for i, n in enumerate([*inner, *sorted(attributes)])][:5]
+
+
+def inserted(site: Site) -> Iterator[Proposal]:
+    """Insert `if X: return …`, `continue`, `break` or `raise …` before a statement."""
+    if site.place.depth == 0 or site.unit.kind == "module" or _is_docstring(site.statement):
+        return
+    at_start = first_statement(site)
+    rule = "guard.start" if at_start else "guard.before"
+    subjects = _subjects(site, at_start=at_start)
+    conditions: list[tuple[str, float]] = []
+    for name, score in subjects:
+        for index, (bad, good, own) in enumerate(guards_about(site, name)):
+            conditions.append((bad, score + own))
+            if at_start or index == 0:
+                conditions.append((good, score + own - 1.6))
+    names = [n for n, _ in subjects]
+    for bad, good, own in relations(site, names):
+        conditions += ((bad, own - 0.2), (good, own - 1.0))
+    conditions.sort(key=lambda item: -item[1])
+    actions = [(f"return {v}".rstrip(), s) for v, s in results(site)[: 8 if at_start else 4]]
+    if site.place.loops:
+        actions = [("continue", 0.3), ("break", -0.1), *((a, s - 0.6) for a, s in actions)]
+    actions += _raises(site)
+    for condition, score in conditions[: 20 if at_start else 10]:
+        for action, extra in actions:
+            proposal = site.insertion([f"if {condition}:", f"{site.file.indent_unit}{action}"], rule, score + extra)
+            if proposal is not None:
+                yield proposal
+
+
+def _raises(site: Site) -> list[tuple[str, float]]:
+    """Return statements that raise what the failing test waits for, or what the function raises elsewhere."""
+    found: dict[str, float] = {}
+    for name in sorted(site.hints.awaited):
+        if name in site.available:
+            found[f"raise {name}()"] = 1.5
+    for node in ast.walk(site.unit.node):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            names = {n.id for n in ast.walk(node.exc) if isinstance(n, ast.Name)}
+            if names <= site.available:
+                found.setdefault(f"raise {site.text(node.exc)}", -0.3)
+    return list(found.items())[:3]
+
+
+def wrapped(site: Site) -> Iterator[Proposal]:
+    """Put a simple statement under `if X:`."""
+    if site.place.depth == 0 or site.unit.kind == "module" or _is_docstring(site.statement):
+        return
+    if not isinstance(
+        site.statement, (ast.Expr, ast.Assign, ast.AugAssign, ast.Return, ast.Break, ast.Raise, ast.Continue)
+    ):
+        return
+    span = site.lines_span()
+    if span is None or site.statement.lineno != site.statement.end_lineno:
+        return
+    subjects = _subjects(site, at_start=False) or [(n, -1.0) for n in site.names_at()[:4]]
+    conditions: list[tuple[str, float]] = []
+    for name, score in subjects:
+        for bad, good, own in guards_about(site, name):
+            conditions += ((good, score + own), (bad, score + own - 1.2))
+    for bad, good, own in relations(site, [n for n, _ in subjects] + site.names_at()[:3]):
+        conditions += ((good, own), (bad, own - 0.3))
+    conditions += [(c, -0.6) for c in _known_conditions(site)]
+    line = site.file.text[slice(*span)].strip("\r\n")
+    unit, ending = site.file.indent_unit, site.file.newline
+    body = f"{unit}{line}" + (ending if site.file.text[slice(*span)].endswith(("\n", "\r")) else "")
+    for condition, score in sorted(conditions, key=lambda c: -c[1])[:16]:
+        text = f"{site.indent}if {condition}:{ending}{body}"
+        shown = f"put `{line.strip()}` under `if {condition}`"
+        yield Proposal(((*span, text),), "guard.wrapped", score, shown, structural=True)
+
+
+def _known_conditions(site: Site) -> list[str]:
+    """Conditions of the function's other `if` statements whose names are available here."""
+    found: dict[str, None] = {}
+    for node in ast.walk(site.unit.node):
+        if (
+            isinstance(node, (ast.If, ast.While))
+            and node is not site.statement
+            and not isinstance(node.test, ast.Constant)
+        ):
+            names = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+            if names <= site.available:
+                found[site.text(node.test)] = None
+    return list(found)[:6]
+
+
+TEMPLATES = (
+    Template("guards", ("guard.start", "guard.before"), inserted),
+    Template("wrapped", ("guard.wrapped",), wrapped),
+)

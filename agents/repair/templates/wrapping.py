@@ -1,0 +1,164 @@
+"""Values that are wrapped in a call, clamped, sliced or looked up the wrong way."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from agents.repair.guesses import NUMBERS
+from agents.repair.scopes import signature
+from agents.repair.templates.idioms import suffixes, wrappers
+from agents.repair.templates.site import ATOM, TUPLE, Proposal, Site, Template, precedence
+
+
+def wrapping(site: Site) -> Iterator[Proposal]:
+    """Wrap a value in a call, put a method or slice behind it, or take such a call away."""
+    for node in site.expressions:
+        yield from _unwrapped(site, node)
+        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load) or not _wrappable(site, node):
+            continue
+        guess = site.guess(node)
+        base = site.text(node)
+        for name, accepted, score in wrappers():
+            if guess in accepted and not base.startswith(f"{name}("):
+                yield site.swap(node, f"{name}({base})", "wrap.call", score - (0.7 if guess == "any" else 0.0))
+        tight = site.tight(node, ATOM)
+        for suffix, accepted, score in suffixes():
+            if guess in accepted and not base.endswith(suffix):
+                rule = "slice.added" if suffix[0] == "[" else "wrap.method"
+                yield site.swap(node, f"{tight}{suffix}", rule, score - (0.7 if guess == "any" else 0.0))
+
+
+def _wrappable(site: Site, node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant) or not isinstance(
+        node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.BinOp, ast.ListComp, ast.IfExp)
+    ):
+        return False
+    parent = site.parent(node)
+    if isinstance(parent, ast.Call) and parent.func is node:
+        return False
+    if isinstance(parent, (ast.Attribute, ast.Expr, ast.Delete, ast.Await)) or (
+        isinstance(parent, ast.Subscript) and parent.value is node
+    ):
+        return False
+    return not (isinstance(node, ast.Name) and site.scope.guess_name(node.id) == "function")
+
+
+def _plain_calls() -> frozenset[str]:
+    return frozenset(name for name, _, _ in wrappers()) | {"frozenset", "copy", "deepcopy", "next", "filter"}
+
+
+def _unwrapped(site: Site, node: ast.expr) -> Iterator[Proposal]:
+    if isinstance(node, ast.Call):
+        func = node.func
+        if (
+            isinstance(func, ast.Name)
+            and len(node.args) == 1
+            and not isinstance(node.args[0], (ast.Starred, ast.GeneratorExp))
+        ):
+            argument = node.args[0]
+            score = 0.0 if func.id in _plain_calls() else -0.6
+            if not isinstance(site.parent(node), ast.Expr) or score:
+                yield site.swap(node, site.text(argument), "unwrap.call", score, strength=precedence(argument))
+        elif isinstance(func, ast.Attribute) and len(node.args) <= 1 and not isinstance(site.parent(node), ast.Expr):
+            score = 0.0 if not node.args else -0.6
+            yield site.swap(node, site.text(func.value), "unwrap.method", score, strength=precedence(func.value))
+        if isinstance(func, ast.Name) and func.id in {"min", "max"} and len(node.args) == 2:
+            for argument in node.args:
+                yield site.swap(node, site.text(argument), "unwrap.call", -0.3, strength=precedence(argument))
+    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        score = 0.0 if isinstance(node.slice, ast.Slice) else -0.3
+        yield site.swap(node, site.text(node.value), "slice.removed", score, strength=precedence(node.value))
+
+
+def _clampable(site: Site) -> Iterator[tuple[ast.expr, float]]:
+    statement = site.statement
+    if isinstance(statement, (ast.Assign, ast.Return)) and statement.value is not None:
+        yield statement.value, 0.0
+    for node in site.expressions:
+        parent = site.parent(node)
+        inside = isinstance(parent, ast.Slice) or (isinstance(parent, ast.Call) and parent.func is not node)
+        if (
+            inside
+            and isinstance(node, (ast.BinOp, ast.Name))
+            and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        ):
+            yield node, -1.0
+
+
+def bounded(site: Site) -> Iterator[Proposal]:
+    """Clamp a number: `max(0, e)`, `min(e, x)`, `max(x, e)` with variables of the scope."""
+    assigned = site.statement.targets[0] if isinstance(site.statement, ast.Assign) else None
+    target = assigned.id if isinstance(assigned, ast.Name) else site.text(assigned) if assigned is not None else ""
+    readable = not isinstance(assigned, ast.Name) or site.scope.bound_before(target, site.start - 1)
+    for value, near in _clampable(site):
+        guess = site.guess(value)
+        if guess not in NUMBERS and not (guess == "any" and isinstance(value, ast.BinOp)):
+            continue
+        base = site.text(value)
+        yield site.swap(value, f"max(0, {base})", "wrap.bounded", near)
+        yield site.swap(value, f"max({base}, 1)", "wrap.bounded", near - 1.0)
+        names = [(n, s) for n, s in site.variables(value, guess, limit=5) if n != target]
+        if target and readable:
+            names.insert(0, (target, 0.2))
+        for name, score in names:
+            if name != base:
+                yield site.swap(value, f"max({name}, {base})", "wrap.bounded", near + score - 0.2)
+                yield site.swap(value, f"min({name}, {base})", "wrap.bounded", near + score - 0.2)
+
+
+def dictionary(site: Site) -> Iterator[Proposal]:
+    """Read `d[k]` as `d.get(k)` or `d.get(k, default)` and back; `x in d` against its values and keys."""
+    for node in site.expressions:
+        if (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Load)
+            and not isinstance(node.slice, (ast.Slice, ast.UnaryOp))
+        ):
+            guess = site.guess(node.value)
+            if guess in {"str", "list", "tuple", "int"} or (
+                isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int)
+            ):
+                continue
+            base, key = site.tight(node.value, ATOM), site.text(node.slice)
+            for index, default in enumerate(("", ", 0", ", []", ', ""', ", None", f", {key}")):
+                text = f"{base}.get({key}{default})"
+                yield site.swap(node, text, "dict.get", -0.3 * index - (0.5 if guess == "any" else 0.0))
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in {"get", "pop"}
+            and node.args
+        ):
+            yield site.swap(node, f"{site.text(node.func.value)}[{site.text(node.args[0])}]", "dict.subscript")
+            if len(node.args) == 2:
+                for index, default in enumerate(
+                    ("0", "[]", "None", '""', "{}", "1", "False", "True", site.text(node.args[0]))
+                ):
+                    yield site.swap(node.args[1], default, "dict.default", -0.2 * index, strength=TUPLE + 1)
+
+
+def helper(site: Site) -> Iterator[Proposal]:
+    """Apply a known helper of the file to a value: `x` as `helper(x)`."""
+    own = getattr(site.unit.node, "name", "")
+    known = site.module.functions.items()
+    helpers = [n for n, f in known if n != own and signature(f, method=False).required == 1][:4]
+    for node in site.expressions if helpers else ():
+        if not isinstance(node, (ast.Name, ast.Subscript, ast.Attribute, ast.Call)) or not _wrappable(site, node):
+            continue
+        if isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            for index, name in enumerate(helpers):
+                if not site.text(node).startswith(f"{name}("):
+                    yield site.swap(node, f"{name}({site.text(node)})", "wrap.helper", -0.3 * index)
+
+
+TEMPLATES = (
+    Template(
+        "wrapping",
+        ("wrap.call", "wrap.method", "unwrap.call", "unwrap.method", "slice.added", "slice.removed"),
+        wrapping,
+    ),
+    Template("bounded", ("wrap.bounded",), bounded),
+    Template("dictionary", ("dict.get", "dict.subscript", "dict.default"), dictionary),
+    Template("helpers", ("wrap.helper",), helper),
+)

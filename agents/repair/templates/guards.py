@@ -22,11 +22,12 @@ def first_statement(site: Site) -> bool:
     if not isinstance(place.owner, FUNCTIONS):
         return False
     if place.index == 0:
-        return not _is_docstring(site.statement)
-    return place.index == 1 and _is_docstring(place.block[0])
+        return not is_docstring(site.statement)
+    return place.index == 1 and is_docstring(place.block[0])
 
 
-def _is_docstring(node: ast.stmt) -> bool:
+def is_docstring(node: ast.stmt) -> bool:
+    """Whether a statement is a string by itself."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -74,7 +75,7 @@ def _subjects(site: Site, *, at_start: bool) -> list[tuple[str, float]]:
 
 def inserted(site: Site) -> Iterator[Proposal]:
     """Insert `if X: return …`, `continue`, `break` or `raise …` before a statement."""
-    if site.place.depth == 0 or site.unit.kind == "module" or _is_docstring(site.statement):
+    if site.place.depth == 0 or site.unit.kind == "module" or is_docstring(site.statement):
         return
     at_start = first_statement(site)
     rule = "guard.start" if at_start else "guard.before"
@@ -116,7 +117,7 @@ def _raises(site: Site) -> list[tuple[str, float]]:
 
 def wrapped(site: Site) -> Iterator[Proposal]:
     """Put a simple statement under `if X:`."""
-    if site.place.depth == 0 or site.unit.kind == "module" or _is_docstring(site.statement):
+    if site.place.depth == 0 or site.unit.kind == "module" or is_docstring(site.statement):
         return
     if not isinstance(
         site.statement, (ast.Expr, ast.Assign, ast.AugAssign, ast.Return, ast.Break, ast.Raise, ast.Continue)

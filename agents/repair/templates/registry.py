@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from agents.repair.templates import calls, conditions, constants, guards, operators, variables, wrapping
+from agents.repair.templates import (
+    calls,
+    conditions,
+    constants,
+    copies,
+    guards,
+    operators,
+    statements,
+    variables,
+    wrapping,
+)
 from agents.repair.templates.site import Template
 
 TEMPLATES: tuple[Template, ...] = (
@@ -13,4 +23,6 @@ TEMPLATES: tuple[Template, ...] = (
     *guards.TEMPLATES,
     *calls.TEMPLATES,
     *wrapping.TEMPLATES,
+    *statements.TEMPLATES,
+    *copies.TEMPLATES,
 )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 STARTED = time.monotonic()
 """When this process began its work; budgets count from here."""
@@ -35,9 +35,13 @@ standard error. The working tree is never touched without --apply. Uncommitted c
 
 JSON_HELP = """\
 --json prints one JSON object a line, each with "event" and "elapsed" (seconds):
-  run-started step-started step-finished note environment baseline suspects searching found verdict review delivered
+  run-started step-started step-finished note environment baseline suspects searching candidate found verdict review
+  delivered
   result        the last one: "code", "status", "message", "run", "diff", "files", "bundle"
 """
+
+
+_A = TypeVar("_A", bound=argparse.Action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         self.inner: list[Parser] = []
         super().__init__(*args, **kwargs)
 
-    def _add_action(self, action: argparse.Action) -> argparse.Action:
+    def _add_action(self, action: _A) -> _A:
         self.known += action.option_strings
         return super()._add_action(action)
 

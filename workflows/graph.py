@@ -51,16 +51,16 @@ def build(job: Job) -> StateGraph[RunState, None, RunState, RunState]:
     return graph
 
 
-def _node(name: str, work: Work, job: Job) -> Callable[[RunState], Any]:
-    def node(state: RunState) -> StateDelta:
+def _node(name: str, work: Work, job: Job) -> Callable[[RunState], dict[str, Any]]:
+    def node(state: RunState) -> dict[str, Any]:
         faults.point(f"{name}:before")
         with job.events.step(name):
             try:
-                delta = work(state, job)
+                delta: StateDelta = work(state, job)
             except (NoDiff, BudgetSpent, Usage) as stop:
                 delta = {"ending": Ending(stop.code, str(stop))}
         faults.point(f"{name}:after")
-        return delta
+        return dict(delta)
 
     return node
 

@@ -136,6 +136,22 @@ class Job:
         """Do a piece of work that is not repeated when the run is resumed; see `Run.once`."""
         return self.run.once(name, work)
 
+    def recorded(self, name: str, kind: type[T]) -> T:
+        """Return what a piece of work gave that was done before.
+
+        Raises:
+            RecordError: it is missing, damaged, or something else.
+
+        """
+
+        def missing() -> T:
+            raise RecordError(f"run {self.run.id} has no record {name!r}; start a new run")
+
+        value = self.run.once(name, missing)
+        if not isinstance(value, kind):
+            raise RecordError(f"the record {name!r} of run {self.run.id} holds something else; start a new run")
+        return value
+
     def close(self) -> None:
         """End everything that was started; may be called again."""
         self.stop.set()

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from sandbox.limits import MIB, Limits
 from sandbox.tree import Tree
@@ -28,7 +28,15 @@ OTHER_VARIABLES = frozenset({"STATE_DIR", "CACHE_DIR", "DEBUG", "DIE_AT", "CONFI
 DEFAULTS = Limits()
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
-Relative = Annotated[str, Field(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$)).+$")]
+
+
+def _stays_inside(path: str) -> str:
+    if not path or path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("a path of the repository, relative to its top, is wanted")
+    return path
+
+
+Relative = Annotated[str, AfterValidator(_stays_inside)]
 """A path that stays in the repository."""
 
 
@@ -41,13 +49,14 @@ class TestSettings(_Model):
 
     __test__ = False
 
-    kind: Literal["pytest", "unittest", "command"] | None = None
+    command: str | tuple[str, ...] | None = None
+    """A pytest command, or any that writes JUnit XML to the path that stands for `{report}`."""
     paths: tuple[Relative, ...] | None = None
-    options: tuple[str, ...] | None = None
+    """Test files or folders."""
     pythonpath: tuple[Relative, ...] | None = None
+    """Folders to import from."""
     plugins: tuple[str, ...] | None = None
-    autoload: bool | None = None
-    command: tuple[str, ...] | None = None
+    """Pytest plugins to load by name."""
     env: dict[str, str] | None = None
 
 
@@ -114,7 +123,8 @@ def _explained(error: ValidationError, source: str) -> Usage:
     if first["type"] == "extra_forbidden":
         known = _model_at(path).model_fields
         return Usage(f"{source}: there is no setting {name!r}{_nearest(str(path[-1]), known)}")
-    message = first["msg"][:1].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
     return Usage(f"{source}: {name!r} is {first['input']!r}, but {message}")
 
 

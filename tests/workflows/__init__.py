@@ -1,0 +1,1 @@
+"""Tests of the graph, the command and what they keep."""

@@ -1,0 +1,53 @@
+"""Which step comes next."""
+
+from __future__ import annotations
+
+from workflows import routing
+from workflows.state import Ending, Proposal, Review, RunState, Verdict, appended
+
+PROPOSAL = Proposal("proposal", ("a", "b"), 10, 10, 1.0, "enough")
+
+
+def verdict(candidate: str, *, passed: bool) -> Verdict:
+    return Verdict(candidate, f"gate-{candidate}", passed, "" if passed else "targets-pass", "")
+
+
+def test_an_ending_leads_to_deliver_from_everywhere() -> None:
+    state: RunState = {"ending": Ending(1, "no"), "proposal": PROPOSAL, "verdicts": (verdict("a", passed=True),)}
+    assert routing.after_intake(state) == "deliver"
+    assert routing.after_propose(state) == "deliver"
+    assert routing.after_verify(state) == "deliver"
+    assert routing.after_review(state) == "deliver"
+
+
+def test_the_way_without_trouble() -> None:
+    assert routing.after_intake({}) == "plan"
+    assert routing.after_propose({"proposal": PROPOSAL}) == "verify"
+    state: RunState = {"proposal": PROPOSAL, "verdicts": (verdict("a", passed=True),)}
+    assert routing.after_verify(state) == "select"
+    assert routing.after_review({**state, "review": Review(True)}) == "deliver"
+
+
+def test_a_refused_repair_leads_to_the_next_one() -> None:
+    state: RunState = {"proposal": PROPOSAL, "verdicts": (verdict("a", passed=False),)}
+    assert routing.after_verify(state) == "verify"
+    assert routing.next_candidate(state) == "b"
+    state["verdicts"] += (verdict("b", passed=False),)
+    assert routing.next_candidate(state) is None
+    assert routing.next_candidate({}) is None
+
+
+def test_a_diff_that_review_refuses_leads_to_the_next_one() -> None:
+    state: RunState = {
+        "proposal": PROPOSAL, "verdicts": (verdict("a", passed=True),), "chosen": "a", "rejected": ("a",),
+        "review": Review(False),
+    }  # fmt: skip
+    assert routing.open_verified(state) == ()
+    assert routing.after_review(state) == "verify"
+    state["verdicts"] += (verdict("b", passed=True),)
+    assert routing.after_review(state) == "select"
+
+
+def test_a_verdict_is_not_counted_twice() -> None:
+    one, two = verdict("a", passed=False), verdict("b", passed=True)
+    assert appended((one,), (one, two)) == (one, two)

@@ -1,0 +1,71 @@
+"""Where the fault may be: a run with coverage, and the spectrum that it gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agents.results import Suspect
+from sandbox.runners.report import TestReport
+from workflows.state import RunState, StateDelta, Suspicion
+from workflows.steps.intake import BASELINE, plural, printable
+from workflows.verdicts import Baseline
+
+if TYPE_CHECKING:
+    from workflows.job import Job
+
+COVERAGE, SUSPECTS = "coverage", "suspects"
+"""Records of the run with coverage and of the ranked places."""
+SLOWDOWN = 4.0
+"""What a run with coverage may take, in runs without; only used to decide how much is run."""
+FULL_SHARE = 0.15
+"""Largest share of the time left for which all tests are run with coverage, and not only those near the targets."""
+WALL_SHARE = 0.3
+"""Share of the time left after which the run with coverage is ended; what it gave by then is used."""
+TOP = 10
+
+
+def localise(state: RunState, job: Job) -> StateDelta:
+    """Rank the lines that may hold the fault."""
+    from agents.repair.localise import rank_suspects
+
+    intake = state["intake"]
+    baseline = job.recorded(BASELINE, Baseline)
+
+    def rank() -> tuple[Suspect, ...]:
+        report = job.once(COVERAGE, lambda: coverage_run(job, baseline, intake.targets, intake.base_seconds))
+        return rank_suspects(job.tree, report, intake.targets, issue=job.request.issue)
+
+    suspects = job.once(SUSPECTS, rank)
+    top = suspects[:TOP]
+    where = ", ".join(f"{printable(s.path)}:{s.line} ({s.function})" for s in top[:3])
+    job.events.emit(
+        "suspects", f"{plural(len(suspects), 'suspicious line')}" + (f", first of all {where}" if where else ""),
+        total=len(suspects), top=[{"path": s.path, "line": s.line, "score": round(s.score, 3)} for s in top],
+    )  # fmt: skip
+    return {"suspicion": Suspicion(top, len(suspects))}
+
+
+def coverage_run(job: Job, baseline: Baseline, targets: tuple[str, ...], base_seconds: float) -> TestReport:
+    """Run the targets, and as many other tests as there is time for, with coverage."""
+    from sandbox.runners.run import run_tests
+
+    left = job.clock.left()
+    tests = () if base_seconds * SLOWDOWN < left * FULL_SHARE else near(baseline, targets)
+    workspace, _ = job.open()
+    # The search wants a workspace of its own, in which nothing has been run.
+    job.spare()
+    wall = max(5.0, left * WALL_SHARE)
+    with workspace:
+        report = run_tests(workspace, job.ready().harness, tests, coverage=True, wall_seconds=wall)
+        if report.coverage or not tests:
+            return report
+        # Tests that cannot be measured together may be measurable alone.
+        return run_tests(workspace, job.ready().harness, targets, coverage=True, wall_seconds=wall)
+
+
+def near(baseline: Baseline, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the targets first, then the tests of the same files that passed, quickest first."""
+    files = {target.split("::")[0] for target in targets}
+    report = baseline.reports[0]
+    passing = [r for r in report.results if r.node_id in baseline.steady and r.node_id.split("::")[0] in files]
+    return (*targets, *(result.node_id for result in sorted(passing, key=lambda r: r.seconds)))

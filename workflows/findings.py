@@ -81,8 +81,8 @@ def _lint(path: str, data: bytes) -> list[Finding]:
     # Ruff decides by the name whether it is Python, stubs or a notebook; no file of that name is opened.
     shown = "input.pyi" if path.endswith(".pyi") else "input.py"
     done = subprocess.run(
-        [_ruff(), "check", "--isolated", "--no-cache", "--quiet", "--output-format", "json", "--exit-zero", "--preview",
-         "--explicit-preview-rules", "--select", ",".join(RULES), "--ignore-noqa", "--stdin-filename", shown, "-"],
+        [_ruff(), "check", "--isolated", "--no-cache", "--quiet", "--output-format", "json", "--exit-zero",
+         "--config", "lint.preview = true", "--config", "lint.explicit-preview-rules = true", "--select", ",".join(RULES), "--ignore-noqa", "--stdin-filename", shown, "-"],
         input=data, capture_output=True, check=False, timeout=60, cwd="/",
     )  # fmt: skip
     if done.returncode:

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sandbox.runners.run import run_tests
-
 from sandbox.errors import TestsUnrunnable
 from sandbox.protocol import Progress, Sandbox
 from sandbox.runners.report import TestReport
+from sandbox.runners.run import run_tests
 from sandbox.tree import Entry, Tree
 from workflows.gate.outcomes import broken
 from workflows.gate.probing import Probed, ProbeFile, judge_probe, rewrite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 # The library that LangGraph is built on sends traces over the network where these say so; ours never does.
 os.environ.update(LANGSMITH_TRACING="false", LANGSMITH_TRACING_V2="false", LANGCHAIN_TRACING_V2="false")
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from workflows.job import Job
 
 Work = Callable[[RunState, "Job"], StateDelta]
+
+
+class Node(Protocol):
+    """A step as LangGraph calls it."""
+
+    def __call__(self, state: RunState) -> dict[str, Any]:
+        """Return the keys of the state that change."""
+        ...
+
 
 STEPS: dict[str, Work] = {
     "intake": intake.intake,
@@ -51,7 +60,7 @@ def build(job: Job) -> StateGraph[RunState, None, RunState, RunState]:
     return graph
 
 
-def _node(name: str, work: Work, job: Job) -> Callable[[RunState], dict[str, Any]]:
+def _node(name: str, work: Work, job: Job) -> Node:
     def node(state: RunState) -> dict[str, Any]:
         faults.point(f"{name}:before")
         with job.events.step(name):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,6 +23,7 @@ from workflows.state import Request
 
 if TYPE_CHECKING:
     from sandbox.workspace import Snapshot
+    from workflows.steps.base import BaseReports
 
 T = TypeVar("T")
 
@@ -68,6 +70,7 @@ class Job:
         self._ready: Task[Readied] | None = None
         self._spare: Task[tuple[Workspace, float]] | None = None
         self._reaper: Task[None] | None = None
+        self._base: Task[BaseReports] | None = None
 
     @property
     def tree(self) -> Tree:
@@ -75,10 +78,22 @@ class Job:
         return self.snapshot.tree
 
     def start(self) -> None:
-        """Begin, in the background, to detect, to open the sandbox and to prepare the environment."""
+        """Begin, in the background, to detect, to prepare the environment, and to run the tests as they are.
+
+        All of that is needed by every run, and it can pass while LangGraph is still being imported.
+        """
+        from workflows.steps.base import base_reports
+
         self._ready = Task(self._get_ready, "environment")
-        # One workspace is wanted by every run, so it is opened as early as can be.
         self._spare = Task(self._open_spare, "workspace")
+        self._base = Task(partial(base_reports, self), "base")
+
+    def base(self) -> BaseReports:
+        """Wait for the runs of the tests as they are; see `workflows.steps.base.base_reports`."""
+        if self._base is None:
+            self.start()
+        assert self._base is not None  # noqa: S101 - set by start
+        return self._base.result()
 
     def ready(self) -> Readied:
         """Wait for the sandbox and the environment.
@@ -88,8 +103,7 @@ class Job:
 
         """
         if self._ready is None:
-            self.start()
-        assert self._ready is not None  # noqa: S101 - set by start
+            self._ready = Task(self._get_ready, "environment")
         return self._ready.result()
 
     def _get_ready(self) -> Readied:
@@ -160,7 +174,7 @@ class Job:
             self._ready.settle(5)
         if self._sandbox is not None:
             self._sandbox.close()
-        for task in (self._spare, self._reaper):
+        for task in (self._spare, self._reaper, self._base):
             if task is not None:
                 task.settle(5)
         if self._sandbox is not None:
@@ -169,7 +183,10 @@ class Job:
 
 def environment_definition(tree: Tree, settings: Settings) -> EnvironmentDefinition:
     """Return what the tests need installed: what the settings say, or else what the repository declares."""
-    from sandbox.environments import detect_environment
+    try:
+        from sandbox.environments import detect_environment
+    except ImportError:
+        return EnvironmentDefinition(interpreter=settings.python)
 
     return detect_environment(tree, requirements=settings.requirements, interpreter=settings.python)
 

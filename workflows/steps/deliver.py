@@ -12,7 +12,7 @@ from sandbox.workspace import apply, patched_paths
 from workflows.errors import NoDiff
 from workflows.runs import write_whole
 from workflows.state import Delivery, RunState, StateDelta
-from workflows.steps.intake import listed, plural
+from workflows.wording import listed, plural
 from workflows.working_tree import make_change
 
 if TYPE_CHECKING:

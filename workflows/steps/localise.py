@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from agents.results import Suspect
 from sandbox.runners.report import TestReport
 from workflows.state import RunState, StateDelta, Suspicion
-from workflows.steps.intake import BASELINE, plural, printable
+from workflows.steps.intake import BASELINE
 from workflows.verdicts import Baseline
+from workflows.wording import plural, printable
 
 if TYPE_CHECKING:
     from workflows.job import Job

@@ -11,9 +11,10 @@ from sandbox.workspace import diff
 from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
 from workflows.state import Ending, Review, RunState, StateDelta, Verdict
-from workflows.steps.intake import BASELINE, plural, printable
+from workflows.steps.intake import BASELINE
 from workflows.steps.verify import VerifiedPatch, judge
 from workflows.verdicts import Baseline, GateCase, GateReport
+from workflows.wording import plural, printable
 
 if TYPE_CHECKING:
     from workflows.job import Job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workflows.state import Plan, RunState, StateDelta, Step
-from workflows.steps.intake import listed
+from workflows.wording import listed
 
 if TYPE_CHECKING:
     from workflows.job import Job

@@ -10,9 +10,10 @@ from agents.results import RepairResult, Suspect
 from sandbox.runners.report import TestReport
 from workflows.errors import BudgetSpent
 from workflows.state import Proposal, RunState, StateDelta
-from workflows.steps.intake import BASELINE, plural
+from workflows.steps.intake import BASELINE
 from workflows.steps.localise import COVERAGE, SUSPECTS
 from workflows.verdicts import Baseline
+from workflows.wording import plural
 
 if TYPE_CHECKING:
     from workflows.job import Job

@@ -17,6 +17,10 @@ def open_sandbox(name: BackendName = "auto") -> Sandbox:
         SandboxUnavailable: it cannot be used here; the message says what to install.
 
     """
+    if name == "docker":
+        from sandbox.docker import DockerSandbox
+
+        return DockerSandbox()
     if name != "local":
         raise SandboxUnavailable(f"The backend {name} cannot be used here.")
     from sandbox.local import LocalSandbox

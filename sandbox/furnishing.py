@@ -296,7 +296,7 @@ def furnish_order(
         "distribution": definition.distribution,
         "entry_points": definition.entry_points,
     }
-    return json.dumps(order).encode()
+    return json.dumps(order).encode() + b"\n"
 
 
 def furnish(argv: list[str], order: bytes, progress: Progress, env: Mapping[str, str]) -> dict[str, str]:

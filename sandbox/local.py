@@ -174,7 +174,7 @@ class LocalSandbox:
         )
         self._open[workspace.id] = workspace
         try:
-            workspace.fill(tree)
+            workspace.fill(tree, {})
         except BaseException:
             workspace.close()
             raise

@@ -41,14 +41,17 @@ def owner() -> str:
     return f"{pid}.{_start_time(pid)}.{_namespace()}.{_boot()}"
 
 
-def is_dead(label: str) -> bool:
-    """Return whether the process that wrote `label` is certainly gone; what cannot be judged counts as alive."""
+def is_dead(label: str, *, other_boots: bool = True) -> bool:
+    """Return whether the process that wrote `label` is certainly gone; what cannot be judged counts as alive.
+
+    `other_boots` says what a label from another boot means: its machine was started anew, or is another one.
+    """
     parts = label.split(".")
     if len(parts) != 4 or not parts[0].isdecimal():
         return False
     pid, started, namespace, boot = parts
     if boot != _boot():
-        return True
+        return other_boots
     return namespace == _namespace() and _start_time(int(pid)) != started
 
 

@@ -8,7 +8,7 @@ import queue
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -332,8 +332,10 @@ class Place:
     env: Mapping[str, str]
     uid: int | None = None
     """Whom commands run as where the resident is root; None leaves everyone as they are."""
-    ooms: str | int | None = None
-    """The file, or inherited descriptor, in which the kernel counts kills for memory."""
+    ooms: tuple[str | int, ...] = ()
+    """Files, or inherited descriptors, in one of which the kernel counts kills for memory."""
+    folders: tuple[str, ...] = ()
+    """Made at the start, as commands' own."""
     remove: tuple[str, ...] = ()
     """What the resident removes when it ends."""
 
@@ -376,15 +378,17 @@ class ResidentWorkspace:
     def python(self) -> str:
         return self._place.python
 
-    def fill(self, tree: Tree, extra: Iterable[tuple[str, Mapping[str, Entry | None]]] = ()) -> None:
-        """Greet the resident and write the tree and, beneath other roots, what else is given."""
+    def fill(self, tree: Tree, probe: Mapping[str, Entry]) -> None:
+        """Greet the resident and write the tree and, as its own, the files of the probe folder."""
         place, limits = self._place, self._limits
         rlimits = {"CORE": 0, "FSIZE": limits.file_bytes, "NOFILE": limits.open_files}
         hello: dict[str, Any] = {"op": "hello", "uid": place.uid, "rlimits": rlimits}
-        calls = [self._client.call({**hello, "ooms": place.ooms, "remove": list(place.remove)})[1]]
-        for root, changes in (*extra, (place.root, tree)):
+        hello |= {"ooms": place.ooms, "remove": place.remove, "folders": place.folders}
+        calls = [self._client.call(hello)[1]]
+        for own, root, changes in ((True, place.probe, probe), (False, place.root, tree)):
             for entries, body in batches(changes):
-                calls.append(self._client.call({"op": "write", "root": root, "entries": entries}, body)[1])
+                header = {"op": "write", "root": root, "entries": entries, "own": own}
+                calls.append(self._client.call(header, body)[1])
         for call in calls:
             self._client.wait(call, 120.0)
 
@@ -423,7 +427,7 @@ class ResidentWorkspace:
         for path in changes:
             checked_path(path)
         for entries, body in batches(changes):
-            self._client.ask({"op": "write", "root": self._place.root, "entries": entries}, body)
+            self._client.ask({"op": "write", "root": self._place.root, "entries": entries, "own": False}, body)
 
     def fork(self) -> Workspace:
         return self._again()

@@ -1,4 +1,4 @@
-"""Makes an environment from a JSON order on standard input: a virtual environment, its packages, their bytecode.
+"""Makes an environment to the JSON order on the first line of its input: a virtual environment, packages, bytecode.
 
 Runs with the base interpreter, inside the sandbox, while that is online. The last line that it prints is a JSON object
 with the versions of what is installed, or with the error.
@@ -187,7 +187,7 @@ def compile_all(stdlib: str, sites: list[str], prefix: str) -> None:
 
 
 def main() -> int:
-    order = json.load(sys.stdin)
+    order = json.loads(sys.stdin.readline())
     try:
         say("making a virtual environment")
         site = make_venv(order)

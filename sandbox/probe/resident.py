@@ -190,9 +190,13 @@ class Resident:
                 self.config = header
                 if header["uid"] is not None:
                     os.setgroups([])
+                for path in header["folders"]:
+                    self.as_user(lambda: os.makedirs(path, exist_ok=True))  # noqa: B023 (called at once)
                 answer = {"python": sys.version.split()[0], "pid": os.getpid()}
             elif header["op"] == "read":
                 data = self.as_user(lambda: read_file(header["root"], header["path"], header["limit"]))
+            elif header["own"]:
+                self.write(header["root"], header["entries"], body)
             else:
                 self.as_user(lambda: self.write(header["root"], header["entries"], body))
         except Refused as refused:
@@ -427,20 +431,18 @@ class Resident:
 
     def ooms(self) -> int:
         """Return how often the kernel has killed for memory here, 0 where that cannot be known."""
-        source = self.config.get("ooms")
-        if source is None:
-            return 0
-        try:
-            if isinstance(source, int):
-                text = os.pread(source, 4096, 0)
-            else:
-                with open(source, "rb") as file:
-                    text = file.read()
-        except OSError:
-            return 0
-        for line in text.splitlines():
-            if line.startswith(b"oom_kill "):
-                return int(line.split()[1])
+        for source in self.config.get("ooms", ()):
+            try:
+                if isinstance(source, int):
+                    text = os.pread(source, 4096, 0)
+                else:
+                    with open(source, "rb") as file:
+                        text = file.read()
+            except OSError:
+                continue
+            for line in text.splitlines():
+                if line.startswith(b"oom_kill "):
+                    return int(line.split()[1])
         return 0
 
     # The loop

@@ -30,6 +30,11 @@ RULES = (
 )  # fmt: skip
 """The fixed set of Ruff's rules whose findings may not become more; the repository's own settings are not read."""
 
+_RUFF_OPTIONS = (
+    "check", "--isolated", "--no-cache", "--quiet", "--exit-zero", "--ignore-noqa", "--output-format", "json",
+    "--config", "lint.preview = true", "--config", "lint.explicit-preview-rules = true", "--select", ",".join(RULES),
+)  # fmt: skip
+
 SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY")),
     ("AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
@@ -81,10 +86,13 @@ def _lint(path: str, data: bytes) -> list[Finding]:
     # Ruff decides by the name whether it is Python, stubs or a notebook; no file of that name is opened.
     shown = "input.pyi" if path.endswith(".pyi") else "input.py"
     done = subprocess.run(
-        [_ruff(), "check", "--isolated", "--no-cache", "--quiet", "--output-format", "json", "--exit-zero",
-         "--config", "lint.preview = true", "--config", "lint.explicit-preview-rules = true", "--select", ",".join(RULES), "--ignore-noqa", "--stdin-filename", shown, "-"],
-        input=data, capture_output=True, check=False, timeout=60, cwd="/",
-    )  # fmt: skip
+        [_ruff(), *_RUFF_OPTIONS, "--stdin-filename", shown, "-"],
+        input=data,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        cwd="/",
+    )
     if done.returncode:
         raise Unusable(f"ruff could not be run: {done.stderr.decode('utf-8', 'replace').strip()[:200]}")
     return [

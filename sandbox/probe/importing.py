@@ -15,10 +15,12 @@ from importlib.machinery import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
+    from types import CodeType, ModuleType
     from typing import Any, Callable, Dict, Mapping, Optional
 
 _overlay: "Dict[str, bytes]" = {}
+watcher: "Any" = None
+"""A recorder of lines that wants to know when a module of the repository is run."""
 
 
 class SourceLoader(SourceFileLoader):
@@ -33,6 +35,17 @@ class SourceLoader(SourceFileLoader):
         """Compile the source without a look at the cache."""
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Run the module's code under the watch of whoever records lines."""
+        if watcher is None:
+            super().exec_module(module)
+            return
+        watcher.resume()
+        try:
+            super().exec_module(module)
+        finally:
+            watcher.pause()
 
 
 def install(root: str, relative: "Callable[[str], Optional[str]]", overlay: "Mapping[str, bytes]") -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from . import captured, failures, machinery, pytest_controls, pytest_options, selection, spectrum
+from . import captured, failures, importing, machinery, pytest_controls, pytest_options, selection, spectrum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Plugin:
     ) -> "Generator[None, Any, None]":
         self._before = machinery.fingerprint(OWN)
         if self._recorder is not None:
+            importing.watcher = self._recorder
             self._recorder.start()
         outcome = yield
         error = outcome.excinfo
@@ -163,6 +164,25 @@ class Plugin:
         if self._recorder is not None:
             self._recorder.start()
         return None
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_setup(self) -> "Generator[None, Any, None]":
+        yield from self._recorded()
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> "Generator[None, Any, None]":
+        yield from self._recorded()
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_teardown(self) -> "Generator[None, Any, None]":
+        yield from self._recorded()
+
+    def _recorded(self) -> "Generator[None, Any, None]":
+        if self._recorder is not None:
+            self._recorder.resume()
+        yield
+        if self._recorder is not None:
+            self._recorder.pause()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: "Any", call: "Any") -> "Generator[None, Any, None]":

@@ -7,7 +7,7 @@ import threading
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
-    from typing import Any, Callable, Dict, FrozenSet, List, Optional, Set
+    from typing import Any, Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
     Lines = Dict[str, List[int]]
     # Maps a file name as code objects carry it to its path in the repository, or None.
@@ -33,14 +33,16 @@ class Recorder:
     def __init__(self, relative: "Relative") -> None:
         """Take the function that says which files are the repository's."""
         self._relative = relative
-        # The sets stay the same ones and are emptied: frames that outlive a test hold on to them.
-        self._hits: "Dict[str, Set[int]]" = {}
-        # By identity: equal code objects may come from different files.
-        self._codes: "Dict[int, CodeType]" = {}
 
     def start(self) -> None:
-        """Begin to record; called again, it sees to it that recording is still on."""
+        """Begin to record, or begin anew for the next test; what lies between `resume` and `pause` counts."""
         raise NotImplementedError
+
+    def pause(self) -> None:
+        """Leave out what comes until `resume`, where that saves time."""
+
+    def resume(self) -> None:
+        """Take in again what is run."""
 
     def stop(self) -> None:
         """End recording."""
@@ -48,18 +50,15 @@ class Recorder:
 
     def take(self) -> "Lines":
         """Return path → sorted lines since the last call, and begin anew."""
-        merged: "Dict[str, List[int]]" = {}
-        for name in sorted(self._hits):
-            lines = sorted(self._hits[name])
-            self._hits[name].clear()
+        raise NotImplementedError
+
+    def _merged(self, hits: "Dict[str, Set[int]]") -> "Lines":
+        merged: "Dict[str, Set[int]]" = {}
+        for name, lines in hits.items():
             path = self._relative(name)
             if path is not None and lines:
-                merged[path] = sorted(set(merged[path]) | set(lines)) if path in merged else lines
-        self._forget()
-        return merged
-
-    def _forget(self) -> None:
-        """Begin anew in what a subclass keeps."""
+                merged[path] = merged.get(path, set()) | lines
+        return {path: sorted(merged[path]) for path in sorted(merged)}
 
 
 class MonitoringRecorder(Recorder):
@@ -72,6 +71,9 @@ class MonitoringRecorder(Recorder):
         self._tool = tool
         self._disable = monitoring.DISABLE
         self._line_event = monitoring.events.LINE
+        self._hits: "Dict[str, Set[int]]" = {}
+        # By identity: equal code objects may come from different files. Kept, so that identities last.
+        self._codes: "Dict[int, CodeType]" = {}
         self._on = False
 
     def start(self) -> None:
@@ -93,6 +95,11 @@ class MonitoringRecorder(Recorder):
             self._monitoring.free_tool_id(self._tool)
             self._on = False
 
+    def take(self) -> "Lines":
+        """Return path → sorted lines since the last call, and begin anew."""
+        hits, self._hits = self._hits, {}
+        return self._merged(hits)
+
     def _function(self, code: "CodeType", _offset: int) -> "Any":
         if self._relative(code.co_filename) is not None and id(code) not in self._codes:
             self._codes[id(code)] = code
@@ -113,49 +120,82 @@ class TraceRecorder(Recorder):
     def __init__(self, relative: "Relative") -> None:
         """Nothing is traced yet."""
         super().__init__(relative)
-        self._unseen: "Dict[int, Set[int]]" = {}
-        self._all: "Dict[int, FrozenSet[int]]" = {}
+        # What was seen is what is missing in the set of the unseen: one operation a line. By identity, because equal
+        # code objects may come from different files. The sets stay the same ones: frames hold on to them.
+        self._code: "Dict[int, Tuple[CodeType, FrozenSet[int], Set[int]]]" = {}
+        self._call = self._tracer()
+        self._depth = 0
 
     def start(self) -> None:
-        """Trace this thread and those that start from now on."""
+        """Trace the threads that start from now on, and this one between `resume` and `pause`."""
         _thread_settrace(self._call)
-        _settrace(self._call)
+
+    def pause(self) -> None:
+        """Leave this thread alone until `resume`: test machinery calls thousands of functions for each test."""
+        self._depth -= 1
+        if self._depth == 0 and _gettrace() is self._call:
+            _settrace(None)
+
+    def resume(self) -> None:
+        """Trace this thread again; pairs with `pause` may be nested."""
+        self._depth += 1
+        if self._depth == 1 and _gettrace() is None:
+            _settrace(self._call)
 
     def stop(self) -> None:
         """End tracing in this thread; others end by themselves."""
         # A test that measures coverage itself may have put its own in place.
-        if _gettrace() == self._call:
+        if _gettrace() is self._call:
             _settrace(None)
+        self._depth = 0
         _thread_settrace(None)
 
-    def _forget(self) -> None:
-        for key, lines in self._all.items():
-            if len(self._unseen[key]) < len(lines):
-                self._unseen[key] = set(lines)
+    def take(self) -> "Lines":
+        """Return path → sorted lines since the last call, and begin anew."""
+        hits: "Dict[str, Set[int]]" = {}
+        for code, lines, unseen in list(self._code.values()):
+            if len(unseen) < len(lines):
+                hits.setdefault(code.co_filename, set()).update(lines - unseen)
+                unseen |= lines
+        return self._merged(hits)
 
-    def _call(self, frame: "FrameType", _event: str, _arg: "Any") -> "Any":
-        code = frame.f_code
-        unseen = self._unseen.get(id(code))
-        if unseen is None:
-            if self._relative(code.co_filename) is None:
+    def _tracer(self) -> "Callable[[FrameType, str, Any], Any]":
+        relative, codes = self._relative, self._code
+        foreign: "Set[str]" = set()
+
+        def call(frame: "FrameType", _event: str, _arg: "Any") -> "Any":
+            code = frame.f_code
+            if code.co_filename in foreign:
                 return None
-            self._codes[id(code)] = code
-            self._all[id(code)] = frozenset(line for _, line in dis.findlinestarts(code) if line)
-            unseen = self._unseen[id(code)] = set(self._all[id(code)])
-        if not unseen:
-            return None
-        hits = self._hits.get(code.co_filename)
-        if hits is None:
-            hits = self._hits[code.co_filename] = set()
-        add, discard = hits.add, unseen.discard
+            entry = codes.get(id(code))
+            if entry is None:
+                if relative(code.co_filename) is None:
+                    foreign.add(code.co_filename)
+                    return None
+                lines = _lines(code)
+                entry = codes[id(code)] = (code, lines, set(lines))
+            unseen = entry[2]
+            if not unseen:
+                return None
+            discard = unseen.discard
 
-        def local(frame: "FrameType", event: str, _arg: "Any") -> "Any":
-            if event == "line":
-                add(frame.f_lineno)
+            def local(frame: "FrameType", _event: str, _arg: "Any") -> "Any":
                 discard(frame.f_lineno)
+                if not unseen:
+                    frame.f_trace_lines = False
+                return local
+
             return local
 
-        return local
+        return call
+
+
+def _lines(code: "CodeType") -> "FrozenSet[int]":
+    """Return the lines that can be run, without that of `def`, which is run where the function is made."""
+    lines = {line for _, line in dis.findlinestarts(code) if line}
+    if sys.version_info >= (3, 11) and code.co_flags & 1 and len(lines) > 1:
+        lines.discard(code.co_firstlineno)
+    return frozenset(lines)
 
 
 def ranges(lines: "List[int]") -> "List[int]":

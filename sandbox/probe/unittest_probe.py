@@ -5,7 +5,7 @@ import sys
 import time
 import unittest
 
-from . import failures, machinery, selection, spectrum
+from . import failures, importing, machinery, selection, spectrum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def run(plan: "Message", send: "Send") -> int:
     recorder = spectrum.recorder(places.relative) if plan.get("coverage") else None
     before = machinery.fingerprint(OWN)
     if recorder is not None:
+        importing.watcher = recorder
         recorder.start()
     result = Result(send, places, recorder)
     suite = _suite(plan)
@@ -152,6 +153,7 @@ class Result(unittest.TestResult):
         self._send({"t": "start", "id": self.node_id(test)})
         if self._recorder is not None:
             self._recorder.start()
+            self._recorder.resume()
         self._began = _clock()
 
     def stopTest(self, test: "Any") -> None:  # noqa: N802
@@ -168,6 +170,8 @@ class Result(unittest.TestResult):
 
     def coverage(self, node_id: str) -> None:
         """Send the lines since the last call."""
+        if self._recorder is not None and node_id:
+            self._recorder.pause()
         lines = self._recorder.take() if self._recorder is not None else {}
         self._send({"t": "coverage", "id": node_id, "files": {p: spectrum.ranges(ls) for p, ls in lines.items()}})
 

@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agents.edits import decode
-from agents.errors import EditError
 from agents.repair.checks import UnitChecker
 from agents.repair.hints import Hints, read_hints
 from agents.repair.priors import UNKNOWN, Priors, default_priors
@@ -103,14 +101,8 @@ class _Search:
 
     def _load(self, path: str) -> tuple[SourceFile, ModuleScope] | None:
         if path not in self._files:
-            self._files[path] = None
-            entry = self._tree.get(path)
-            if entry is not None and entry.kind == "file":
-                try:
-                    file = SourceFile(path, decode(entry.data))
-                except (EditError, SyntaxError, ValueError, RecursionError):
-                    return None  # not Python that this interpreter reads: nothing can be proposed for it
-                self._files[path] = (file, ModuleScope(file))
+            file = SourceFile.parse(path, self._tree)
+            self._files[path] = (file, ModuleScope(file)) if file is not None else None
         return self._files[path]
 
     def run(self) -> Iterator[Candidate]:

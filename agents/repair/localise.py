@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import fnmatch
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from agents.edits import decode
-from agents.errors import EditError
 from agents.repair.spectrum import Formula, suspiciousness
 from agents.repair.units import FUNCTIONS, SourceFile, header_lines, places
 from agents.results import Suspect
@@ -89,11 +86,7 @@ class _Ranking:
 
     def _file(self, path: str) -> SourceFile | None:
         if path not in self._files:
-            self._files[path] = None
-            if self._eligible(path):
-                # A file that does not parse offers no lines to suspect.
-                with contextlib.suppress(EditError, SyntaxError, ValueError, RecursionError):
-                    self._files[path] = SourceFile(path, decode(self._tree[path].data))
+            self._files[path] = SourceFile.parse(path, self._tree) if self._eligible(path) else None
         return self._files[path]
 
     def _heads(self, file: SourceFile) -> dict[int, int]:
@@ -217,14 +210,8 @@ class _Ranking:
         found: dict[str, None] = {}
         for test in sorted(self._targets):
             path = test.split("::")[0]
-            entry = self._tree.get(path)
-            if entry is None or entry.kind != "file":
-                continue
-            try:
-                parsed = ast.parse(decode(entry.data).text)
-            except (EditError, SyntaxError, ValueError, RecursionError):
-                continue
-            for name in _imported_names(parsed, path):
+            file = SourceFile.parse(path, self._tree)
+            for name in _imported_names(file.tree, path) if file is not None else ():
                 found.update(dict.fromkeys(self._paths_of(name)))
         return list(found)
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from agents.edits import Source
+from agents.edits import Source, decode
+from agents.errors import EditError
+from sandbox.tree import Tree
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -73,6 +75,17 @@ class SourceFile:
             self.tree = ast.parse(self.text)
         self._starts = [0, *(m.end() for m in _LINE_END.finditer(self.text))]
         self._ascii = self.text.isascii()
+
+    @classmethod
+    def parse(cls, path: str, tree: Tree) -> SourceFile | None:
+        """Return a tree's file, None where it is absent, not a regular file, or not Python that can be read here."""
+        entry = tree.get(path)
+        if entry is None or entry.kind != "file":
+            return None
+        try:
+            return cls(path, decode(entry.data))
+        except (EditError, SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
 
     def offset(self, line: int, column: int) -> int:
         """Return the character offset of a 1-based line and a column in UTF-8 bytes, as `ast` counts them."""

@@ -37,6 +37,16 @@ _COMPARE_SWAPS: dict[str, tuple[tuple[str, str, float], ...]] = {
 }  # fmt: skip
 
 
+def _literal(*nodes: ast.expr) -> bool:
+    """Whether one of them is a literal, whose identity means nothing."""
+    return any(
+        isinstance(n, (ast.List, ast.Dict, ast.Set, ast.Tuple, ast.JoinedStr))
+        or (isinstance(n, ast.Constant) and n.value is not None and not isinstance(n.value, bool))
+        or isinstance(n, ast.UnaryOp)
+        for n in nodes
+    )
+
+
 def _sized_test(node: ast.Compare) -> bool:
     """Whether the comparison is with None, True or False, where order makes no sense."""
     return any((isinstance(c, ast.Constant) and c.value in {None, True, False} and not isinstance(c.value, int))
@@ -58,6 +68,8 @@ def comparisons(site: Site) -> Iterator[Proposal]:
             unordered = _sized_test(node) or site.guess(right) in {"bool", "none", "dict"}
             for new, rule, score in _COMPARE_SWAPS[old]:
                 if unordered and rule in {"compare.other", "compare.widened", "compare.membership"}:
+                    continue
+                if rule == "compare.identity" and new[:2] == "is" and _literal(left, right):
                     continue
                 if rule == "compare.membership" and "=" in old and site.guess(right) in NUMBERS:
                     continue

@@ -10,12 +10,12 @@ import hashlib
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.errors import PatchError, RepositoryError, UnsafePath
+from sandbox.owners import owned_folder, remove_folder
 from sandbox.tree import Entry, Tree, checked_path
 
 _SAFE = {
@@ -106,13 +106,16 @@ def object_name(entry: Entry, length: int) -> str:
 @contextmanager
 def _scratch() -> Iterator[Path]:
     """Yield a bare repository that holds nothing and is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="greendiff-git-") as folder:
-        top = Path(folder)
+    # Its name says who owns it, so that a later run removes what a killed one leaves.
+    top = owned_folder()
+    try:
         (top / "objects").mkdir()
         (top / "refs").mkdir()
         (top / "HEAD").write_text("ref: refs/heads/main\n")
         (top / "config").write_text("[core]\n\tbare = true\n\trepositoryformatversion = 0\n")
         yield top
+    finally:
+        remove_folder(top)
 
 
 def _store(scratch: Path, tree: Mapping[str, Entry], index: Path) -> None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+BASELINE = "baseline"
+"""Record that holds the base report, with the targets of the run."""
+
+
 class Clock:
     """The budget of a run, in seconds, counted from the start of the process."""
 
@@ -86,13 +90,15 @@ class Job:
 
         self._ready = Task(self._get_ready, "environment")
         self._spare = Task(self._open_spare, "workspace")
-        self._base = Task(partial(base_reports, self), "base")
+        if not self.run.recorded(BASELINE):
+            self._base = Task(partial(base_reports, self), "base")
 
     def base(self) -> BaseReports:
         """Wait for the runs of the tests as they are; see `workflows.steps.base.base_reports`."""
+        from workflows.steps.base import base_reports
+
         if self._base is None:
-            self.start()
-        assert self._base is not None  # noqa: S101 - set by start
+            self._base = Task(partial(base_reports, self), "base")
         return self._base.result()
 
     def ready(self) -> Readied:

@@ -6,6 +6,9 @@ from typing import Literal
 
 from workflows.state import RunState
 
+FLAGGED_ENOUGH = 3
+"""So many candidates that passed with a flag are enough to choose from."""
+
 
 def stopped(state: RunState) -> bool:
     """Whether a step has said that the run ends without a diff."""
@@ -23,10 +26,19 @@ def after_propose(state: RunState) -> Literal["verify", "deliver"]:
 
 
 def after_verify(state: RunState) -> Literal["verify", "select", "deliver"]:
-    """Show the gate the next repair until one is verified, none is left, or the time is up."""
+    """Show the gate the next repair until one is verified without a flag, none is left, or the time is up."""
     if stopped(state):
         return "deliver"
-    return "select" if open_verified(state) else "verify"
+    return "select" if enough_verified(state) else "verify"
+
+
+def enough_verified(state: RunState) -> bool:
+    """Whether a choice can be made: one candidate passed without a flag, or enough passed with one."""
+    names = set(open_verified(state))
+    passed = [verdict for verdict in state.get("verdicts", ()) if verdict.candidate in names]
+    if not passed:
+        return False
+    return any(not v.flags for v in passed) or len(passed) >= FLAGGED_ENOUGH or bool(state.get("settled"))
 
 
 def after_review(state: RunState) -> Literal["verify", "select", "deliver"]:

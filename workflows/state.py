@@ -157,8 +157,12 @@ class RunState(TypedDict, total=False):
     suspicion: Suspicion
     proposal: Proposal
     verdicts: Annotated[tuple[Verdict, ...], appended]
+    settled: bool
+    """Whether the gate looks at no further candidate, although those that passed all carry flags."""
     chosen: str
     """Id of the candidate that select picked."""
+    reasons: tuple[str, ...]
+    """Why it was picked."""
     rejected: Annotated[tuple[str, ...], lambda before, new: before + tuple(n for n in new if n not in before)]
     """Ids of verified candidates that review refused."""
     review: Review

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workflows import routing
 from workflows.state import Ending, Proposal, Review, RunState, Verdict, appended
 
@@ -46,6 +48,16 @@ def test_a_diff_that_review_refuses_leads_to_the_next_one() -> None:
     assert routing.after_review(state) == "verify"
     state["verdicts"] += (verdict("b", passed=True),)
     assert routing.after_review(state) == "select"
+
+
+def test_a_candidate_with_a_flag_is_kept_while_others_are_looked_at() -> None:
+    flagged = replace(verdict("a", passed=True), flags=("it answers the tests' own inputs",))
+    state: RunState = {"proposal": PROPOSAL, "verdicts": (flagged,)}
+    assert routing.after_verify(state) == "verify"
+    assert routing.after_verify({**state, "settled": True}) == "select"
+    assert routing.after_verify({**state, "verdicts": (flagged, verdict("b", passed=True))}) == "select"
+    many = tuple(replace(flagged, candidate=name) for name in "abc")
+    assert routing.after_verify({**state, "verdicts": many}) == "select"
 
 
 def test_a_verdict_is_not_counted_twice() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agents.results import Failure
 from sandbox.runners.report import TestReport, TestResult
 from workflows.errors import NoDiff, Usage
+from workflows.job import BASELINE
 from workflows.state import Intake, RunState, StateDelta
 from workflows.steps.base import flaky_tests
 from workflows.verdicts import Baseline
@@ -17,9 +18,6 @@ from workflows.wording import listed, plural, printable
 
 if TYPE_CHECKING:
     from workflows.job import Job
-
-BASELINE = "baseline"
-"""Record that holds the base report, with the targets of this run."""
 
 
 def intake(state: RunState, job: Job) -> StateDelta:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from agents.results import Suspect
 from sandbox.runners.report import TestReport
+from workflows.job import BASELINE
 from workflows.state import RunState, StateDelta, Suspicion
-from workflows.steps.intake import BASELINE
 from workflows.verdicts import Baseline
 from workflows.wording import plural, printable
 

@@ -10,8 +10,11 @@ from sandbox.limits import Limits
 from sandbox.workspace import diff
 from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
+from workflows.job import BASELINE
 from workflows.state import Ending, Review, RunState, StateDelta, Verdict
-from workflows.steps.intake import BASELINE
+from workflows.steps.review import read_as_stranger
+from workflows.steps.select import Contender
+from workflows.steps.select import select as select_best
 from workflows.steps.verify import VerifiedPatch, judge
 from workflows.verdicts import Baseline, GateCase, GateReport
 from workflows.wording import plural, printable
@@ -52,12 +55,13 @@ def verify(state: RunState, job: Job) -> StateDelta:
 
     """
     name = routing.next_candidate(state)
-    seen = state.get("verdicts", ())
-    if name is None or len(seen) >= job.settings.candidates:
-        raise nothing_verified(state)
     record = f"gate-{name}"
-    if job.clock.left() < LEAST_SECONDS and not job.run.recorded(record):
-        raise nothing_verified(state, spent=True)
+    exhausted = name is None or len(state.get("verdicts", ())) >= job.settings.candidates
+    spent = job.clock.left() < LEAST_SECONDS and not job.run.recorded(record)
+    if name is None or exhausted or spent:
+        if routing.open_verified(state):
+            return {"settled": True}
+        raise nothing_verified(state, spent=spent and not exhausted)
     repair = repairs_of(state, job)[name]
 
     def ask() -> GateReport:
@@ -98,14 +102,32 @@ def nothing_verified(state: RunState, *, spent: bool = False) -> NoDiff | Budget
     return NoDiff(f"no diff could be verified: {why}")
 
 
-def select(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every step has this shape
-    """Take the verified candidate that the search ranked best."""
-    return {"chosen": routing.open_verified(state)[0]}
+def select(state: RunState, job: Job) -> StateDelta:
+    """Take the best of the verified candidates, by evidence alone."""
+    repairs = repairs_of(state, job)
+    selection = select_best([Contender(repairs[name], report_of(job, name)) for name in routing.open_verified(state)])
+    chosen = selection.chosen.repair.candidate
+    job.events.emit("selected", candidate=chosen.id, description=chosen.description, reasons=list(selection.reasons))
+    return {"chosen": chosen.id, "reasons": selection.reasons}
 
 
-def review(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every step has this shape
-    """Read the diff as a stranger."""
-    return {"review": Review(True)}
+def review(state: RunState, job: Job) -> StateDelta:
+    """Read the diff as a stranger; what should not be merged is refused, and the next candidate has its turn."""
+    name = state["chosen"]
+    case = case_of(state, job, repairs_of(state, job)[name].candidate)
+    remarks = read_as_stranger(case, report_of(job, name))
+    blocking = [str(remark) for remark in remarks if remark.blocking]
+    told = tuple(str(remark) for remark in remarks)
+    job.events.emit(
+        "review", f"a reader would refuse it: {blocking[0]}" if blocking else "", accepted=not blocking,
+        remarks=list(told),
+    )  # fmt: skip
+    return {"review": Review(not blocking, told), "rejected": (name,) if blocking else ()}
+
+
+def report_of(job: Job, candidate: str) -> GateReport:
+    """Return what the gate said about a candidate."""
+    return job.recorded(f"gate-{candidate}", GateReport)
 
 
 def verified(state: RunState, job: Job) -> VerifiedPatch:
@@ -116,8 +138,7 @@ def verified(state: RunState, job: Job) -> VerifiedPatch:
 
     """
     candidate = repairs_of(state, job)[state["chosen"]].candidate
-    report = job.recorded(f"gate-{state['chosen']}", GateReport)
-    return VerifiedPatch.from_report(report, case_of(state, job, candidate))
+    return VerifiedPatch.from_report(report_of(job, state["chosen"]), case_of(state, job, candidate))
 
 
 def failure_summary(state: RunState, ending: Ending) -> str:

@@ -9,8 +9,8 @@ from agents.bugfixer import RepairEvent, RepairProblem, repair
 from agents.results import RepairResult, Suspect
 from sandbox.runners.report import TestReport
 from workflows.errors import BudgetSpent
+from workflows.job import BASELINE
 from workflows.state import Proposal, RunState, StateDelta
-from workflows.steps.intake import BASELINE
 from workflows.steps.localise import COVERAGE, SUSPECTS
 from workflows.verdicts import Baseline
 from workflows.wording import plural

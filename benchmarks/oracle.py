@@ -41,7 +41,7 @@ def judge(bug: Bug, candidate: str, *, inputs: int = INPUTS, seed: int = 2024010
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Judgement(False, 0, f"no answer within {seconds:g} s")
-    if done.returncode != 0:
+    if done.returncode != 0 or not done.stdout:
         return Judgement(False, 0, f"the oracle's process ended with {done.returncode}: {done.stderr[-400:]}")
     answer = json.loads(done.stdout)
     return Judgement(bool(answer["correct"]), int(answer["inputs"]), str(answer["reason"]))

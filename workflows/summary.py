@@ -1,0 +1,89 @@
+"""The bundle's summary: Markdown fit for a pull request, made from the manifest alone."""
+
+from __future__ import annotations
+
+from workflows.manifest import Manifest, RowOf, Tables
+
+_ROWS = 40
+
+
+def _cell(text: str) -> str:
+    """Return text for a table cell: one line, nothing that Markdown or HTML would act on."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'")
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text)}`"
+
+
+def _tests(count: int) -> str:
+    return f"{count} test" if count == 1 else f"{count} tests"
+
+
+def _both(outcomes: list[str]) -> str:
+    return " / ".join(dict.fromkeys(_cell(outcome) for outcome in outcomes)) or "not run"
+
+
+def _changed(row: RowOf) -> bool:
+    return set(row.before) != set(row.after) or len(set(row.before)) > 1 or len(set(row.after)) > 1
+
+
+def render(manifest: Manifest, tables: Tables, patch: bytes) -> str:
+    """Return the summary; equal arguments give equal text."""
+    targets = [target.node_id for target in manifest.targets]
+    kept = sum(set(row.before) == {"passed"} and set(row.after) == {"passed"} for row in tables.values())
+    now = f"{_tests(len(targets))} that failed before {'passes' if len(targets) == 1 else 'pass'} now"
+    still = f"{_tests(kept)} that passed before still {'passes' if kept == 1 else 'pass'}"
+    lines = [
+        "## Verified by greendiff",
+        "",
+        f"{now}; {still}.",
+        "",
+        "| test | before | after |",
+        "|---|---|---|",
+    ]
+    shown = [i for i in dict.fromkeys((*targets, *tables)) if i in tables and (i in targets or _changed(tables[i]))]
+    for node_id in shown[:_ROWS]:
+        row = tables[node_id]
+        lines.append(f"| {_code(node_id)} | {_both(row.before)} | {_both(row.after)} |")
+    if len(shown) > _ROWS:
+        lines.append(f"| and {len(shown) - _ROWS} more, see tests.json | | |")
+    aside = [*manifest.flaky, *manifest.found_flaky]
+    if aside:
+        lines += ["", f"Set aside as flaky, no evidence: {', '.join(map(_code, aside))}."]
+    if manifest.added_tests:
+        lines += ["", f"Added tests, not part of the verdict: {', '.join(map(_code, manifest.added_tests))}."]
+    lines += ["", "### Conditions", "", "| condition | held | why |", "|---|---|---|"]
+    for check in manifest.checks:
+        held = "no" if not check.passed else "yes, **look at it**" if check.flagged else "yes"
+        lines.append(f"| {check.name} | {held} | {_cell(check.reason)} |")
+    if manifest.search.remarks:
+        lines += ["", "### Remarks", "", *(f"- {_cell(remark)}" for remark in manifest.search.remarks)]
+    lines += ["", *_facts(manifest, patch)]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(manifest: Manifest, patch: bytes) -> list[str]:
+    search, environment = manifest.search, manifest.environment
+    added = sum(line.startswith(b"+") and not line.startswith(b"+++ ") for line in patch.splitlines())
+    removed = sum(line.startswith(b"-") and not line.startswith(b"--- ") for line in patch.splitlines())
+    before = ", ".join(f"{run.seconds:.1f}" for run in manifest.before)
+    after = ", ".join(f"{run.seconds:.1f}" for run in manifest.after)
+    dirty = " with the uncommitted changes in uncommitted.diff" if manifest.base.dirty else ""
+    python = environment.versions.get("python", "of unknown version")
+    sandbox = f"{_cell(environment.backend)}, {_code(environment.reference)}, Python {_cell(python)}"
+    model = "no model" if search.tier == 0 else f"tier {search.tier}, cost {search.cost:.4f}"
+    return [
+        "### How it was found and judged",
+        "",
+        f"- Patch: +{added} -{removed} lines. {_cell(search.description)}",
+        f"- Base: {_code(manifest.base.commit)}{dirty}",
+        f"- Search: {model}; {search.generated} candidates made, {search.tried} tried, {search.judged} judged",
+        f"- Sandbox: {sandbox}; all {len(environment.versions)} versions are in manifest.json",
+        f"- Tests: {_cell(manifest.harness.source)}; seconds a run: {before or 'none'} before, {after or 'none'} after",
+        f"- greendiff {_cell(manifest.greendiff)}, ruff {_cell(manifest.ruff)}",
+        *(f"- {_cell(step)}" for step in search.steps),
+        "",
+        "Replay it in a clone that has the base commit: `greendiff verify BUNDLE`.",
+    ]

@@ -148,7 +148,11 @@ def build_parser() -> Parser:
     verify = command("verify", "replay an evidence bundle from a fresh clone; fails if anything differs")
     verify.add_argument("bundle", metavar="BUNDLE", help="a folder or archive that `greendiff fix --bundle` wrote")
     verify.add_argument("--repository", metavar="PATH", help="a clone that has the base commit (default: here)")
-    verify.add_argument("--sandbox", choices=["auto", "docker", "bubblewrap", "local"], help="where code is run")
+    verify.add_argument(
+        "--sandbox", choices=["auto", "docker", "bubblewrap", "local"],
+        help="where code is run (default: the kind that the bundle was made in)",
+    )  # fmt: skip
+    verify.add_argument("--python", metavar="INTERPRETER", help="as for fix, for a bundle that was made with it")
     command("runs", "list the runs, newest first").add_argument("--json", action="store_true", help="as JSON lines")
     show = command("show", "say what a run did: a summary fit for a pull request, and how long each step took")
     show.add_argument("run", metavar="RUN", help="a run's id, its beginning or end, or `last`")

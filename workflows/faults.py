@@ -2,11 +2,13 @@
 
 `GREENDIFF_DIE_AT=POINT` names the point: `NODE:before` and `NODE:after` for a node of the graph, `NAME:before`,
 `NAME:done` and `NAME:after` for a recorded piece of work or side effect (before it, between it and its record, after
-its record). `POINT#2` means the second time. The kill is a real SIGKILL: nothing is cleaned up.
+its record). `*` stands for any letters, and `POINT#2` means the second time. The kill is a real SIGKILL: nothing is
+cleaned up.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import signal
 import threading
@@ -22,7 +24,7 @@ def point(name: str) -> None:
     if not wanted:
         return
     target, _, count = wanted.partition("#")
-    if name != target:
+    if not fnmatch.fnmatchcase(name, target):
         return
     with _lock:
         _seen[name] = _seen.get(name, 0) + 1

@@ -55,6 +55,7 @@ class Readied:
 
     sandbox: Sandbox
     environment: Environment
+    definition: EnvironmentDefinition
     harness: Harness
 
 
@@ -124,7 +125,7 @@ class Job:
             sandbox=sandbox.name, environment=environment.digest, source=definition.source, harness=harness.source,
             kind=harness.kind,
         )  # fmt: skip
-        return Readied(sandbox, environment, harness)
+        return Readied(sandbox, environment, definition, harness)
 
     def _reap(self, sandbox: Sandbox) -> None:
         if left := sandbox.reap():
@@ -189,10 +190,7 @@ class Job:
 
 def environment_definition(tree: Tree, settings: Settings) -> EnvironmentDefinition:
     """Return what the tests need installed: what the settings say, or else what the repository declares."""
-    try:
-        from sandbox.environments import detect_environment
-    except ImportError:
-        return EnvironmentDefinition(interpreter=settings.python)
+    from sandbox.environments import detect_environment
 
     return detect_environment(tree, requirements=settings.requirements, interpreter=settings.python)
 

@@ -280,3 +280,12 @@ class RunStore:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1
         return removed
+
+
+def step_times(run: Run) -> list[tuple[str, int, float]]:
+    """Return the graph's steps in the order of their first start, how often each ran, and its seconds in all."""
+    times: dict[str, list[float]] = {}
+    for event in run.events():
+        if event.get("event") == "step-finished":
+            times.setdefault(str(event.get("step")), []).append(float(event.get("seconds", 0.0)))
+    return [(step, len(seconds), sum(seconds)) for step, seconds in times.items()]

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,56 @@ def environment(tmp_path: Path, shared_cache: Path) -> dict[str, str]:
         "GREENDIFF_CACHE_DIR": str(shared_cache),
         "GREENDIFF_SANDBOX": "local",
     }
+
+
+class Zygote:
+    """Processes that have imported everything already; see `zygote.py`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        program = Path(__file__).with_name("zygote.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, arguments: Sequence[str | Path], environment: Mapping[str, str], cwd: Path | None = None) -> Ran:
+        """Run one command to its end; the code is minus the signal's number where a signal ended it."""
+        out, err = self._folder / "out", self._folder / "err"
+        order = {"argv": [str(a) for a in arguments], "env": dict(environment), "cwd": str(cwd or self._folder),
+                 "out": str(out), "err": str(err)}  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        status = int(self._process.stdout.readline())
+        return Ran(
+            os.waitstatus_to_exitcode(status), out.read_bytes().decode("utf-8", "surrogateescape"), err.read_text()
+        )
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    """Run commands without the second that imports take."""
+    made = Zygote(tmp_path_factory.mktemp("zygote"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def quick(zygote: Zygote, environment: dict[str, str]) -> Callable[..., Ran]:
+    """Run the command in a forked process; like `greendiff`, without its start-up."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None, **changes: str) -> Ran:
+        return zygote.run(arguments, {**environment, **changes}, cwd)
+
+    return run
 
 
 @pytest.fixture

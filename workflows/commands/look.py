@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from workflows.commands.session import guarded, say
 from workflows.errors import RecordError
-from workflows.runs import Run, RunInfo, RunStore
+from workflows.runs import Run, RunInfo, RunStore, step_times
 
 COLUMNS = ("RUN", "STATUS", "EXIT", "SECONDS", "REPOSITORY")
 
@@ -48,15 +49,6 @@ def runs(arguments: argparse.Namespace, started: float) -> int:  # noqa: ARG001 
     return guarded(work)
 
 
-def step_times(run: Run) -> list[tuple[str, int, float]]:
-    """Return the graph's steps in the order of their first start, how often each ran, and its seconds in all."""
-    times: dict[str, list[float]] = {}
-    for event in run.events():
-        if event.get("event") == "step-finished":
-            times.setdefault(str(event.get("step")), []).append(float(event.get("seconds", 0.0)))
-    return [(step, len(seconds), sum(seconds)) for step, seconds in times.items()]
-
-
 def _text(run: Run, info: RunInfo) -> str:
     lines = [
         f"# Run {info.id}", "",
@@ -70,8 +62,7 @@ def _text(run: Run, info: RunInfo) -> str:
         lines.append(f"- go on with: greendiff resume {info.id}")
     if info.message:
         lines += ["", info.message]
-    summary = run.folder / "summary.md"
-    if summary.exists():
+    for summary in filter(Path.exists, (run.folder / "bundle" / "summary.md", run.folder / "summary.md")):
         lines += ["", summary.read_text(encoding="utf-8").rstrip()]
     if times := step_times(run):
         lines += ["", "## Time", "", "| step | times | seconds |", "|---|---:|---:|"]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.workspace import apply, patched_paths
-from workflows.errors import NoDiff
-from workflows.runs import write_whole
+from sandbox.workspace import apply
+from workflows.archives import read_files, write_files
+from workflows.bundle import NAMES, Story, bundle_files
+from workflows.runs import step_times, write_whole
 from workflows.state import Delivery, RunState, StateDelta
-from workflows.wording import listed, plural
+from workflows.steps.nodes import failure_summary, repairs_of, verified
+from workflows.wording import listed, plural, printable
 from workflows.working_tree import make_change
 
 if TYPE_CHECKING:
@@ -21,34 +22,61 @@ if TYPE_CHECKING:
 
 def deliver(state: RunState, job: Job) -> StateDelta:
     """Write the patch, the evidence, and what the request asks for; or, without a diff, only the summary."""
+    folder, request = job.run.folder, job.request
     if (ending := state.get("ending")) is not None:
-        from workflows.steps.nodes import failure_summary
-
         summary = failure_summary(state, ending)
-        job.once("deliver-summary", lambda: _written(job.run.folder / "summary.md", summary.encode()))
+        job.once("deliver-summary", lambda: _written(folder / "summary.md", summary.encode()))
         return {}
-    from workflows.steps.nodes import verified
-
-    patch = verified(state, job).patch
-    files = patched_paths(patch)
-    job.once("deliver-patch", lambda: _written(job.run.folder / "patch.diff", patch))
-    bundle = job.run.folder / "bundle"
-    text = _told(state, job, files)
-    job.once(
-        "deliver-result", lambda: _written(job.run.folder / "result.txt", text.encode("utf-8", "backslashreplace"))
-    )
-    request, written = job.request, []
-    if request.bundle:
-        target = Path(request.bundle)
-        written.append(job.once("deliver-bundle-copy", lambda: _copied(bundle, target)))
-    if request.output:
-        output = Path(request.output)
-        written.append(job.once("deliver-output", lambda: _written(output, patch, 0o644)))
+    patch, case = verified(state, job)
+    files = job.tree.changed_paths(apply(job.tree, patch.patch))
+    evidence = bundle_files(patch, case, _story(state, job))
+    bundle, written = folder / "bundle", []
+    job.once("deliver-patch", lambda: _written(folder / "patch.diff", patch.patch))
+    job.once("deliver-bundle", lambda: _bundled(bundle, evidence))
+    told = _told(state, job, files).encode("utf-8", "backslashreplace")
+    job.once("deliver-result", lambda: _written(folder / "result.txt", told))
+    if target := request.bundle:
+        written.append(job.once("deliver-bundle-copy", lambda: _bundled(Path(target), _files_of(bundle))))
+    if output := request.output:
+        written.append(job.once("deliver-output", lambda: _written(Path(output), patch.patch, 0o644)))
     if request.apply:
-        job.once("deliver-apply", lambda: _applied(job, patch))
-    digest = hashlib.sha256(patch).hexdigest()
+        after = apply(job.tree, patch.patch)
+        job.once("deliver-apply", lambda: str(make_change(job.snapshot.repository, job.tree, after)))
+    digest = hashlib.sha256(patch.patch).hexdigest()
     job.events.emit("delivered", files=list(files), patch=digest, applied=request.apply, written=written)
     return {"delivery": Delivery(digest, str(bundle), files, request.apply, tuple(written))}
+
+
+def _story(state: RunState, job: Job) -> Story:
+    """Return what led to the patch."""
+    intake, proposal, verdicts = state["intake"], state["proposal"], state["verdicts"]
+    candidate = repairs_of(state, job)[state["chosen"]].candidate
+    passed = plural(intake.passed, "test")
+    steps = [
+        f"intake: {plural(len(intake.targets), 'failing test')}, {passed} pass; {intake.harness}",
+        f"localise: {plural(state['suspicion'].total, 'suspicious line')}",
+        f"propose: {plural(proposal.tried, 'candidate')} tried, {plural(len(proposal.candidates), 'repair')} found",
+        *(f"verify {v.candidate}: {'passed' if v.passed else f'refused ({v.check}): {v.reason}'}" for v in verdicts),
+        f"select {candidate.id}: {', '.join(state['reasons'])}",
+    ]
+    return Story(
+        commit=intake.commit, uncommitted=job.snapshot.uncommitted, definition=job.ready().definition,
+        origin=candidate.origin, description=candidate.description, generated=proposal.generated,
+        tried=proposal.tried, judged=len(verdicts), tier=candidate.tier, steps=tuple(map(printable, steps)),
+        durations={step: round(seconds, 3) for step, _, seconds in step_times(job.run)},
+        remarks=state["review"].remarks,
+    )  # fmt: skip
+
+
+def _files_of(bundle: Path) -> dict[str, bytes]:
+    return read_files(bundle, NAMES)
+
+
+def _bundled(target: Path, files: Mapping[str, bytes]) -> str:
+    """Write a bundle, unless a crash came between its writing and its record."""
+    if target.exists() and _files_of(target).keys() == files.keys():
+        return str(target)
+    return str(write_files(target, files))
 
 
 def _written(path: Path, data: bytes, mode: int = 0o600) -> str:
@@ -56,38 +84,14 @@ def _written(path: Path, data: bytes, mode: int = 0o600) -> str:
     return str(path)
 
 
-def _applied(job: Job, patch: bytes) -> str:
-    return make_change(job.snapshot.repository, job.tree, apply(job.tree, patch))
-
-
-def _copied(bundle: Path, target: Path) -> str:
-    """Copy the bundle's folder to a new folder, or into an archive, all of it or nothing."""
-    part = target.with_name(f".{target.name}.part")
-    if target.exists():
-        # A crash came between the rename and its record.
-        return str(target)
-    if target.name.endswith((".tar.gz", ".tgz")):
-        with tarfile.open(part, "w:gz") as archive:
-            archive.add(bundle, arcname="bundle")
-    else:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(bundle, part)
-    part.rename(target)
-    return str(target)
-
-
 def _told(state: RunState, job: Job, files: tuple[str, ...]) -> str:
     """Return what a person reads at the end."""
     intake = state["intake"]
-    verdict = next((v for v in state["verdicts"] if v.candidate == state["chosen"]), None)
-    if verdict is None:
-        raise NoDiff("nothing was verified")
     targets = plural(len(intake.targets), "failing test")
     passed = plural(intake.passed, "test")
     lines = [
         f"verified in a fresh {intake.backend} sandbox: {targets} now pass, {passed} still pass",
         f"changed: {listed(files)}",
-        *(f"look at this: {flag}" for flag in verdict.flags),
         *(f"look at this: {remark}" for remark in state["review"].remarks),
     ]
     if intake.flaky:

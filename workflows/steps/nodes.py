@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agents.edits import apply_candidate
 from agents.results import Candidate, Repair, RepairResult
-from sandbox.limits import Limits
 from sandbox.workspace import diff
 from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
@@ -39,11 +39,10 @@ def case_of(state: RunState, job: Job, candidate: Candidate) -> GateCase:
     asked = job.settings.limits.limits()
     # A repair may not make the tests hang: several times what they took before is enough.
     wall = min(asked.wall_seconds, max(20.0, 5 * intake.base_seconds))
-    limits = Limits(wall, asked.memory_bytes, asked.cpus, asked.pids, asked.disk_bytes, asked.file_bytes)
     return GateCase(
         base=job.tree, patch=diff(job.tree, apply_candidate(job.tree, candidate)),
         baseline=job.recorded(BASELINE, Baseline), harness=ready.harness, environment=ready.environment,
-        limits=limits, allowances=job.request.allowances, repeats=job.settings.repeats,
+        limits=replace(asked, wall_seconds=wall), allowances=job.request.allowances, repeats=job.settings.repeats,
     )  # fmt: skip
 
 
@@ -130,15 +129,16 @@ def report_of(job: Job, candidate: str) -> GateReport:
     return job.recorded(f"gate-{candidate}", GateReport)
 
 
-def verified(state: RunState, job: Job) -> VerifiedPatch:
-    """Return the chosen patch as what may leave the system.
+def verified(state: RunState, job: Job) -> tuple[VerifiedPatch, GateCase]:
+    """Return the chosen patch as what may leave the system, and what it was judged on.
 
     Raises:
         NotVerified: the recorded report does not bear it out.
 
     """
     candidate = repairs_of(state, job)[state["chosen"]].candidate
-    return VerifiedPatch.from_report(report_of(job, state["chosen"]), case_of(state, job, candidate))
+    case = case_of(state, job, candidate)
+    return VerifiedPatch.from_report(report_of(job, state["chosen"]), case), case
 
 
 def failure_summary(state: RunState, ending: Ending) -> str:

@@ -81,7 +81,7 @@ class UnitChecker:
     def _compile(self, text: str) -> Meaning | None:
         """Return the meaning of a whole unit's text, None where it is not Python."""
         body = f"if 1:\n{text}" if text[:1] in {" ", "\t", "\f"} and self._unit.kind != "module" else text
-        return _meaning_of(body)
+        return meaning_of(body)
 
     def _outside_header(self, site: Site, proposal: Proposal) -> bool:
         statement = site.statement
@@ -109,7 +109,7 @@ class UnitChecker:
             return None
         self._seen.add(key)
         kind = "async def" if isinstance(site.function, ast.AsyncFunctionDef) else "def"
-        found = _meaning_of(f"{kind} _():\n while 1:\n  {text}\n")
+        found = meaning_of(f"{kind} _():\n while 1:\n  {text}\n")
         original = (low, "original")
         if original not in self._seen:
             self._seen.add(original)
@@ -117,7 +117,7 @@ class UnitChecker:
             if getattr(site.statement, "body", None):
                 plain = plain.rstrip() + "\n   pass\n"
                 plain = plain[2:] if plain.startswith("elif") else plain
-            self._seen.add(hash((low, _meaning_of(f"{kind} _():\n while 1:\n  {plain}\n"))))
+            self._seen.add(hash((low, meaning_of(f"{kind} _():\n while 1:\n  {plain}\n"))))
         return (low, found) if found is not None else None
 
     def _names_known(self, site: Site, proposal: Proposal) -> bool:
@@ -139,7 +139,8 @@ class UnitChecker:
         return bool(re.search(rf"\b(?:for|as|import|lambda)\s+{name}\b|\b{name}\s*=(?!=)", text)) and bool(site.unit)
 
 
-def _meaning_of(text: str) -> Meaning | None:
+def meaning_of(text: str) -> Meaning | None:
+    """Return what a module's text does (see `meaning`), None where it does not compile."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -259,9 +259,10 @@ def own_expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     for name, value in ast.iter_fields(statement):
         if name in {"body", "orelse", "finalbody", "annotation", "returns", "type_params"}:
             continue
-        if name in {"handlers", "cases"}:
-            for part in value:
-                yield from (e for e in (getattr(part, "type", None), getattr(part, "guard", None)) if e is not None)
+        if name == "handlers":
+            continue  # what a handler catches is no value
+        if name == "cases":
+            yield from (part.guard for part in value if part.guard is not None)
             continue
         for item in value if isinstance(value, list) else [value]:
             yield from _expressions(item)

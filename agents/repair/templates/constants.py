@@ -334,7 +334,7 @@ def _position(site: Site, node: ast.expr) -> str | None:
             return "argument"
         case ast.BinOp(op=ast.Mult() | ast.FloorDiv() | ast.Mod() | ast.Pow() | ast.Div()):
             return "operand"
-        case ast.BinOp(op=ast.Add() | ast.Sub(), left=left) if left is node and not isinstance(
+        case ast.BinOp(op=ast.Add() | ast.Sub(), left=left, right=ast.Name()) if left is node and not isinstance(
             site.parents.get(parent), ast.BinOp
         ):
             return "operand"

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import platformdirs
+from packaging.requirements import Requirement
 
 from sandbox.errors import EnvironmentFailed, SandboxUnavailable
 from sandbox.protocol import Environment, EnvironmentDefinition, Progress
@@ -268,6 +269,7 @@ def environment_digest(backend: str, definition: EnvironmentDefinition, interpre
         backend,
         sorted(definition.requirements),
         sorted(definition.hints),
+        sorted(definition.constraints),
         definition.distribution,
         definition.entry_points,
         # Only a given interpreter's packages are seen, not those of the base that greendiff runs on.
@@ -291,12 +293,24 @@ def furnish_order(
         "pip_env": dict(pip.env),
         "supplies": f"{supplies_at}/site",
         "sites": list(interpreter.sites) if definition.interpreter else [],
-        "requirements": sorted(definition.requirements),
-        "hints": sorted(definition.hints),
+        "requirements": _without_own(definition.requirements),
+        "hints": _without_own(definition.hints),
+        "constraints": sorted(definition.constraints),
         "distribution": definition.distribution,
         "entry_points": definition.entry_points,
     }
     return json.dumps(order).encode() + b"\n"
+
+
+def _without_own(requirements: Iterable[str]) -> list[str]:
+    """Leave out a demand for pytest that the copy which greendiff brings fulfils: no network is needed for that."""
+    version = importlib.metadata.version("pytest")
+
+    def fulfilled(text: str) -> bool:
+        wanted = Requirement(text)
+        return wanted.name.lower() == "pytest" and not wanted.extras and wanted.specifier.contains(version)
+
+    return sorted(text for text in requirements if not fulfilled(text))
 
 
 def furnish(argv: list[str], order: bytes, progress: Progress, env: Mapping[str, str]) -> dict[str, str]:

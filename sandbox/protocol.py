@@ -167,6 +167,8 @@ class EnvironmentDefinition:
     """Which files the definition was read from, for a person."""
     hints: tuple[str, ...] = ()
     """Requirements that are installed where they can be had, and left out otherwise."""
+    constraints: tuple[str, ...] = ()
+    """Exact versions from a lock file, kept to unless the installation fails with them."""
     entry_points: str = ""
     """The repository's own entry points in the format of `entry_points.txt`, for plugins that are found by them."""
 

@@ -10,16 +10,21 @@ import importlib.util
 import json
 import os
 import py_compile
+import re
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 TAIL = 20000
+OFFLINE = re.compile(
+    "NewConnectionError|NameResolutionError|Temporary failure in name|Network is unreachable|ProxyError"
+)
 UNUSED = {
     "test",
     "tests",
@@ -74,7 +79,7 @@ def pip_install(order: dict[str, Any], requirements: list[str]) -> str:
         "--no-compile",
     ]
     env = dict(os.environ, **order["pip_env"])
-    argv = [python, order["pip"], "install", *options, "--", *requirements]
+    argv = [python, order["pip"], "install", *options, *requirements]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env) as process:
         said = b""
         for line in process.stdout or ():
@@ -90,14 +95,27 @@ def install(order: dict[str, Any]) -> None:
     required, hinted = order["requirements"], order["hints"]
     if not required and not hinted:
         return
-    said = pip_install(order, required + hinted)
+    if order["constraints"]:
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+            file.write("\n".join(order["constraints"]))
+            file.flush()
+            if not pip_install(order, ["--constraint", file.name, *required, *hinted]):
+                return
+        say("the lock file's versions cannot be installed together; installing what the declarations allow")
+    said = pip_install(order, [*required, *hinted])
     if said and hinted:
-        say("some of what is only hinted at cannot be installed; trying one by one")
-        said = pip_install(order, required) if required else ""
-        if not said:
-            for hint in hinted:
-                if pip_install(order, [*required, hint]):
-                    say("left out: " + hint)
+        unreachable = OFFLINE.search(said) is not None
+        say("some of what is only hinted at cannot be installed")
+        # Exact versions of long ago are the usual reason.
+        loose = [re.sub(r"\s*==[^;,\]]*", "", hint) for hint in hinted]
+        if loose != hinted and not unreachable:
+            said = pip_install(order, [*required, *loose])
+        if said:
+            said = pip_install(order, required) if required else ""
+            if not said and not unreachable:
+                for hint in loose:
+                    if pip_install(order, [*required, hint]):
+                        say("left out: " + hint)
     if said:
         raise Failed("The repository's dependencies could not be installed.", said)
 
@@ -130,18 +148,38 @@ def add_supplies(order: dict[str, Any], site: str) -> None:
 
 
 def add_distribution(order: dict[str, Any], site: str) -> None:
-    """Write the metadata of the repository's own distribution, which is not installed."""
+    """Write the metadata and the commands of the repository's own distribution, which is not installed."""
     if not order["distribution"]:
         return
     name, version = order["distribution"]
-    folder = os.path.join(site, "%s-%s.dist-info" % (name.replace("-", "_").replace(".", "_"), version))
-    os.makedirs(folder, exist_ok=True)
+    stem = re.sub(r"[-_.]+", "_", name)
+    for found in os.listdir(site):
+        # Something that is needed for the tests needs the distribution in turn: the repository's is meant.
+        if found.lower().startswith(stem.lower() + "-") and found.endswith(".dist-info"):
+            shutil.rmtree(os.path.join(site, found))
+    folder = os.path.join(site, "%s-%s.dist-info" % (stem, version))
+    os.makedirs(folder)
     files = {"METADATA": "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version), "INSTALLER": "greendiff\n"}
     if order["entry_points"]:
         files["entry_points.txt"] = order["entry_points"]
     for file, text in files.items():
         with open(os.path.join(folder, file), "w", encoding="utf-8") as handle:
             handle.write(text)
+    section = re.search(r"^\[(console|gui)_scripts\]\n((?:[^\[].*\n)*)", order["entry_points"], re.MULTILINE)
+    for line in section.group(2).splitlines() if section else ():
+        matched = re.match(r"([\w.-]+) = ([\w.]+):(\w+)((?:\.\w+)*)$", line)
+        if matched:
+            write_command(order, *matched.groups())
+
+
+def write_command(order: dict[str, Any], name: str, module: str, first: str, rest: str) -> None:
+    python = os.path.join(order["venv"], "bin", "python")
+    path = os.path.join(order["venv"], "bin", name)
+    if os.path.lexists(path) and name.startswith(("python", "pip", "pytest", "activate")):
+        return
+    with open(path, "w", encoding="utf-8") as handle:
+        handle.write("#!%s\nimport sys\nfrom %s import %s\nsys.exit(%s%s())\n" % (python, module, first, first, rest))
+    os.chmod(path, 0o755)  # noqa: S103 (a program that everyone in the sandbox may run)
 
 
 def existing_code(source: str, target: str) -> bool:

@@ -115,7 +115,7 @@ class Booking:
 class Ledger:
     """The ledger in one SQLite file; safe for threads, forks and processes."""
 
-    def __init__(self, path: Path | str, caps: Caps = Caps(), *, now: Callable[[], datetime] | None = None) -> None:  # noqa: B008
+    def __init__(self, path: Path | str, caps: Caps = Caps(), *, now: Callable[[], datetime] | None = None) -> None:
         """Open or make the file, and settle what processes that died have left open.
 
         Raises:
@@ -155,24 +155,20 @@ class Ledger:
             if refusal is not None:
                 raise refusal
             now = self._now()
+            who = (booking.id, account.run, account.repository, _day(now), tier, purpose)
+            what = (
+                tokens,
+                booking.micro,
+                booking.priced,
+                tokens,
+                booking.micro,
+                owner_of(os.getpid()),
+                now.isoformat(),
+            )
             db.execute(
-                "INSERT INTO calls (id, run, repository, day, tier, purpose, state, tokens, micro, priced, reserved_tokens,"
-                " reserved_micro, owner, booked_at) VALUES (?, ?, ?, ?, ?, ?, 'reserved', ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    booking.id,
-                    account.run,
-                    account.repository,
-                    _day(now),
-                    tier,
-                    purpose,
-                    booking.tokens,
-                    booking.micro,
-                    booking.priced,
-                    booking.tokens,
-                    booking.micro,
-                    owner_of(os.getpid()),
-                    now.isoformat(),
-                ),  # fmt: skip
+                "INSERT INTO calls (id, run, repository, day, tier, purpose, tokens, micro, priced, reserved_tokens,"
+                " reserved_micro, owner, booked_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')",
+                who + what,
             )
         return booking
 
@@ -205,7 +201,7 @@ class Ledger:
     def booked(
         self, account: Account, *, tokens: int, micro: int | None, tier: str = "", purpose: str = ""
     ) -> Iterator[Booking]:
-        """Reserve for the time of a `with` block; what it leaves unsettled, however it ends, stays at the worst case."""
+        """Reserve for the time of a `with` block; what it leaves unsettled stays at its worst case."""
         booking = self.reserve(account, tokens=tokens, micro=micro, tier=tier, purpose=purpose)
         try:
             yield booking
@@ -293,7 +289,8 @@ class Ledger:
                 yield self._open()
             except sqlite3.Error as error:
                 raise LedgerError(
-                    f"the ledger {self._path} cannot be used ({error}), so no model is called; move it away to begin a new one"
+                    f"the ledger {self._path} cannot be used ({error}), so no model is called;"
+                    " move it away to begin a new one"
                 ) from error
 
     @contextmanager
@@ -302,10 +299,11 @@ class Ledger:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and self._pid == os.getpid():

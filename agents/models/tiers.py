@@ -83,6 +83,8 @@ class Tier:
     prices: Prices | None = None
     """None is unknown: counted in tokens only."""
     capabilities: Capabilities = Capabilities()
+    context_enforced: bool = False
+    """Whether the endpoint itself told its context length, so that no prompt can be longer."""
     temperature: float | None = None
     stream: bool = True
     parallel: int = 4
@@ -110,7 +112,8 @@ class Tier:
 
     def with_capabilities(self, found: Capabilities) -> Tier:
         """Return the tier with what its settings leave open taken from `found`."""
-        return replace(self, capabilities=self.capabilities.known_or(found))
+        told = found.context is not None and self.capabilities.context in {None, found.context}
+        return replace(self, capabilities=self.capabilities.known_or(found), context_enforced=told)
 
 
 def _is_near(address: str, *, loopback_only: bool) -> bool:
@@ -182,7 +185,7 @@ class TierSettings(_Model):
         found = Capabilities(self.context, self.output, self.tools, self.json_schema, self.reasoning)
         level = self.level or LEVELS.get(name, 2)
         return Tier(
-            name, endpoint, self.model, level, key, prices, found, self.temperature, self.stream, self.parallel,
+            name, endpoint, self.model, level, key, prices, found, False, self.temperature, self.stream, self.parallel,
             self.connect_seconds, self.read_seconds, self.call_seconds,
         )  # fmt: skip
 

@@ -143,11 +143,33 @@ def _walk(trace: "Optional[TracebackType]", places: Places) -> "List[Tuple[str, 
 
 def described(error: BaseException, places: Places) -> "Dict[str, Any]":
     """Return `exception`, `message` and `frames` for a message to the host."""
+    doctest = _doctest(error, places)
+    if doctest is not None:
+        return doctest
     return {
         "exception": type_name(type(error)),
         "message": trimmed(text_of(error), places),
         "frames": frames_of(error, places),
     }
+
+
+def _doctest(error: BaseException, places: Places) -> "Optional[Dict[str, Any]]":
+    """Do as `described` for the exceptions of doctest, which keep what matters to themselves."""
+    members = getattr(error, "failures", None)
+    if type(error).__name__ == "MultipleDoctestFailures" and isinstance(members, list) and members:
+        return _doctest(members[0], places)
+    kind = type_name(type(error))
+    if kind not in ("doctest.DocTestFailure", "doctest.UnexpectedException"):
+        return None
+    test, example = error.test, error.example  # type: ignore[attr-defined]
+    path = places.relative(str(test.filename))
+    here = [] if path is None or test.lineno is None else [(path, test.lineno + example.lineno + 1, str(test.name))]
+    if kind == "doctest.UnexpectedException":
+        inner = error.exc_info[1]  # type: ignore[attr-defined]
+        frames = here + [frame for frame in frames_of(inner, places) if frame not in here]
+        return {"exception": type_name(type(inner)), "message": trimmed(text_of(inner), places), "frames": frames}
+    words = "{}Expected:\n{}Got:\n{}".format(example.source, example.want, error.got)  # type: ignore[attr-defined]
+    return {"exception": kind, "message": trimmed(words, places), "frames": here}
 
 
 def missing_module(error: "Optional[BaseException]", places: Places) -> "Optional[str]":

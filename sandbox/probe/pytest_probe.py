@@ -74,16 +74,12 @@ class Plugin:
         error = outcome.excinfo
         if error is not None and isinstance(error[1], BaseException):
             cause = _unwrapped(error[1])
-            path = getattr(error[1], "path", None)
-            self._send(
-                _problem(
-                    "conftest",
-                    "",
-                    path=self._places.relative(str(path)) if path else None,
-                    missing=failures.missing_module(cause, self._places),
-                    **_details(cause, self._places),
-                )
-            )
+            details = _details(cause, self._places)
+            path = self._places.relative(str(getattr(error[1], "path", "")))
+            if path is None and details["frames"]:
+                path = details["frames"][0][0]
+            missing = failures.missing_module(cause, self._places)
+            self._send(_problem("conftest", "", path=path, missing=missing, **details))
         else:
             removed = pytest_options.neutralise(early_config, args, parser, self._plan["root"])
             if removed:

@@ -1,5 +1,6 @@
 """From the first byte of the plan to the last message: what the entry program does with its streams."""
 
+import importlib
 import json
 import os
 import random
@@ -11,10 +12,12 @@ from . import failures, frames, importing, supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List
+    from typing import Any, Callable, Dict, List, Set
 
     Message = Dict[str, Any]
     Send = Callable[[Message], None]
+
+_NOT_OWN = frozenset(("tests", "test", "docs", "doc", "examples", "setup", "conftest", "benchmarks", "scripts"))
 
 
 def main(argv: "List[str]") -> int:
@@ -57,6 +60,41 @@ def run_plan(plan: "Message", out: int, private: "List[int]") -> "List[str]":
     return run.loaded
 
 
+def own_names(plan: "Message") -> "Set[str]":
+    """Return the top-level names that the repository's folders provide."""
+    names: "Set[str]" = set()
+    for path in [*plan.get("pythonpath", ()), "."]:
+        folder = os.path.join(plan["root"], path)
+        for entry in os.listdir(folder) if os.path.isdir(folder) else ():
+            if entry.endswith((".py", ".so")) or os.path.isfile(os.path.join(folder, entry, "__init__.py")):
+                names.add(entry.partition(".")[0])
+    return names - _NOT_OWN
+
+
+def load_runner() -> None:
+    """Load what every run of pytest loads, if pytest is there."""
+    try:
+        import _pytest.config
+    except ImportError:
+        return
+    for name in (*_pytest.config.default_plugins, "assertion.rewrite", "assertion.util"):
+        importlib.import_module("_pytest." + name)
+    # Loaded by pytest when it has its configuration.
+    for name in ("pdb", "faulthandler"):
+        importlib.import_module(name)
+    for name in ("pytest_probe", "pytest_controls"):
+        importlib.import_module(__name__.rpartition(".")[0] + "." + name)
+
+
+def _stands_in_the_way(names: "Set[str]") -> bool:
+    """Say whether one of the names is also that of a module of the standard library."""
+    known = getattr(sys, "stdlib_module_names", None)
+    if known is None:
+        folder = os.path.dirname(os.__file__)
+        known = {name.partition(".")[0] for name in os.listdir(folder)} | set(sys.builtin_module_names)
+    return not names.isdisjoint(known)
+
+
 def body(plan: "Message", send: "Send") -> int:
     """Make this process one in which the repository's tests run, and run them; returns the runner's exit code."""
     root = plan["root"]
@@ -68,6 +106,10 @@ def body(plan: "Message", send: "Send") -> int:
     if paths:
         inherited = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join(paths + ([inherited] if inherited else []))
+    if plan.get("kind") != "unittest" and _stands_in_the_way(own_names(plan)):
+        # Pytest gets the standard library's, as it does where `pytest` is called by its name. In all other cases the
+        # repository comes first: it may be a package that pytest itself uses.
+        load_runner()
     sys.path[:0] = paths
     places = failures.Places(root)
     overlay = {path: source.encode("latin-1") for path, source in plan.get("overlay", {}).items()}

@@ -14,8 +14,6 @@ from . import frames, service, supervise
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER: what a run leaves behind becomes this process' child, and can be ended."""
 
-_NOT_OWN = frozenset(("tests", "test", "docs", "doc", "examples", "setup", "conftest", "benchmarks", "scripts"))
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Set
@@ -32,9 +30,9 @@ def serve(plan: "Message", out: int) -> int:
     """
     _become_reaper()
     nonce = plan.get("nonce", "")
-    own = _own_names(plan)
+    own = service.own_names(plan)
     if plan.get("kind", "pytest") != "unittest" and not _in_between(lambda: _hides(own), True):
-        _load_runner()
+        service.load_runner()
     gc.collect()
     gc.freeze()
     frames.write_message_fd(out, {"t": "ready", "nonce": nonce})
@@ -70,39 +68,11 @@ def loaded() -> "List[str]":
     return found
 
 
-def _load_runner() -> None:
-    """Load what every run of pytest loads."""
-    try:
-        import _pytest.config
-        import pytest
-    except ImportError:
-        return
-    for name in _pytest.config.default_plugins:
-        importlib.import_module("_pytest." + name)
-    for name in ("_pytest.assertion.rewrite", "_pytest.assertion.util"):
-        importlib.import_module(name)
-    importlib.import_module(__name__.rpartition(".")[0] + ".pytest_probe")
-    importlib.import_module(__name__.rpartition(".")[0] + ".pytest_controls")
-    del pytest
-
-
-def _own_names(plan: "Message") -> "Set[str]":
-    """Return the top-level names that the repository's folders provide."""
-    names: "Set[str]" = set()
-    for path in [*plan.get("pythonpath", ()), "."]:
-        folder = os.path.join(plan["root"], path)
-        for entry in os.listdir(folder) if os.path.isdir(folder) else ():
-            stem = entry.partition(".")[0]
-            if entry.endswith((".py", ".so")) or os.path.isfile(os.path.join(folder, entry, "__init__.py")):
-                names.add(stem)
-    return names - _NOT_OWN
-
-
 def _hides(own: "Set[str]") -> bool:
     """Say whether pytest itself uses a package that the repository has its own version of."""
     if not any(importlib.util.find_spec(name) is not None for name in own):
         return False
-    _load_runner()
+    service.load_runner()
     return any(name in own for name in sys.modules)
 
 

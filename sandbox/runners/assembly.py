@@ -154,7 +154,7 @@ class Assembly:
     def _refuse(self, last: Mapping[str, Any], ended: Ended, output: str, completed: Completed, seconds: float) -> None:
         """Raise TestsUnrunnable where there is no result and the fault is not in test files."""
         problem = last.get("problem")
-        if isinstance(problem, dict):
+        if isinstance(problem, dict) and not self._collected:
             raise TestsUnrunnable(_problem_sentence(problem))
         if self._errors:
             absent = sorted({name for name in self._absent_modules.values() if name})

@@ -1,0 +1,118 @@
+"""Test processes that hang, crash or leave early."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from sandbox.errors import TestsUnrunnable
+from sandbox.runners.report import Harness, Outcome
+from sandbox.runners.run import run_tests
+from tests.runners.conftest import Open
+
+PYTEST = Harness(kind="pytest")
+
+
+def test_the_test_during_which_the_process_goes_is_named_and_the_rest_runs(open_tree: Open) -> None:
+    workspace = open_tree(
+        {
+            "test_ends.py": """
+                import ctypes, os, signal, threading, time
+                def test_first(): pass
+                def test_exit(): os._exit(0)
+                def test_kill(): os.kill(os.getpid(), signal.SIGKILL)
+                def test_crash(): ctypes.string_at(0)
+                def test_hang():
+                    lock = threading.Lock()
+                    lock.acquire()
+                    lock.acquire()
+                def test_fork():
+                    if os.fork() == 0:
+                        raise ValueError("in the child")
+                    os.wait()
+                def test_thread(): threading.Thread(target=time.sleep, args=(60,)).start()
+                def test_last(): pass
+                """
+        }
+    )
+    report = run_tests(workspace, PYTEST, test_seconds=1.5)
+    assert {r.node_id.partition("::")[2]: (r.outcome, r.message) for r in report.results} == {
+        "test_first": (Outcome.PASSED, ""),
+        "test_exit": (Outcome.ERROR, "the test process left with exit code 0 during this test"),
+        "test_kill": (Outcome.ERROR, "the test process was ended by SIGKILL during this test"),
+        "test_crash": (Outcome.ERROR, "the test process was ended by SIGSEGV during this test"),
+        "test_hang": (Outcome.ERROR, "did not end within 1.5 s"),
+        "test_fork": (Outcome.PASSED, ""),
+        "test_thread": (Outcome.PASSED, ""),
+        "test_last": (Outcome.PASSED, ""),
+    }
+    assert report.complete
+    assert (report.ended, report.exit_code, report.tampering) == ("exit", 1, ())
+
+
+def test_many_that_crash_end_the_run_incomplete(open_tree: Open) -> None:
+    body = "import os\n" + "\n".join(f"def test_{i}(): os._exit({i})" for i in range(12))
+    report = run_tests(open_tree({"test_crash.py": body}), PYTEST)
+    assert not report.complete
+    assert 5 <= len(report.results) < 12
+    assert all(result.outcome is Outcome.ERROR for result in report.results)
+
+
+def test_leaving_between_tests_is_no_complete_run(open_tree: Open) -> None:
+    early = """
+        import os, pytest
+        @pytest.hookimpl(trylast=True)
+        def pytest_sessionfinish(session): os._exit(0)
+        """
+    report = run_tests(open_tree({"conftest.py": early, "test_a.py": "def test_a(): pass\n"}), PYTEST)
+    assert [result.outcome for result in report.results] == [Outcome.PASSED]
+    assert not report.complete
+    assert (report.ended, report.exit_code) == ("exit", 0)
+    assert "test session starts" in report.output
+
+
+@pytest.mark.parametrize(
+    "how", ["pytest.exit('enough', returncode=0)", "raise KeyboardInterrupt", "request.session.shouldstop = 'now'"]
+)
+def test_breaking_off_is_no_complete_run(open_tree: Open, how: str) -> None:
+    workspace = open_tree({"test_a.py": f"import pytest\ndef test_a(request): {how}\ndef test_b(): pass\n"})
+    report = run_tests(workspace, PYTEST)
+    assert not report.complete
+
+
+def test_the_whole_run_has_a_limit(open_tree: Open) -> None:
+    workspace = open_tree({"test_a.py": "import time\ndef test_a(): pass\ndef test_b(): time.sleep(60)\n"})
+    began = time.monotonic()
+    report = run_tests(workspace, PYTEST, wall_seconds=2.0, test_seconds=50)
+    assert time.monotonic() - began < 10
+    assert [result.outcome for result in report.results] == [Outcome.PASSED]
+    assert (report.complete, report.ended) == (False, "timeout")
+
+
+def test_tests_that_are_never_collected(open_tree: Open) -> None:
+    workspace = open_tree({"test_a.py": "import time\ntime.sleep(60)\n"})
+    with pytest.raises(TestsUnrunnable, match="not collected within 2 s"):
+        run_tests(workspace, PYTEST, wall_seconds=2.0)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"conftest.py": "import not_there_at_all\n"}, r"conftest.py cannot be loaded because module not_there_at_all"),
+        ({"conftest.py": "def broken(:\n"}, r"conftest.py cannot be loaded: SyntaxError"),
+        ({"conftest.py": "import os\nos._exit(0)\n"}, r"ended before it ran a test \(exit, exit code 0\)"),
+        ({"conftest.py": "raise SystemExit(4)\n"}, r"conftest.py cannot be loaded: SystemExit: 4|exit code 70"),
+        ({"test_b.py": "import absent.part\n", "test_a.py": "import absent\n"}, r"test_a.py and 1 more files import "),
+        ({"pytest.ini": "[pytest]\naddopts = -p absent_plugin\n"}, r"cannot be started: .*absent_plugin"),
+        ({"pytest.ini": "[pytest]\nminversion = 99\n"}, r"cannot be started: .*requires pytest-99"),
+        ({"pytest.ini": "[pytest]\naddopts = --maxfail=many\n"}, r"cannot be started: .*--maxfail"),
+        ({"pyproject.toml": "[tool.pytest\n"}, r"cannot be started: .*pyproject.toml"),
+        ({"conftest.py": "def pytest_collection(session): 1 / 0\n"}, r"itself failed .*: ZeroDivisionError: division"),
+    ],
+)
+def test_what_keeps_all_tests_from_running_is_said(open_tree: Open, files: dict[str, str], words: str) -> None:
+    workspace = open_tree({"test_a.py": "def test_a(): pass\n", **files})
+    with pytest.raises(TestsUnrunnable, match=words) as caught:
+        run_tests(workspace, PYTEST)
+    assert "\n" not in str(caught.value)

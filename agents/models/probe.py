@@ -97,7 +97,7 @@ def _page(model: EndpointModel, path: str, stop: Event | None, body: dict[str, A
 
 
 def _listed(model: EndpointModel, wanted: str, stop: Event | None) -> tuple[tuple[str, ...], Mapping[str, Any]]:
-    data = model.get("/models".lstrip("/"), stop=stop)
+    data = model.get("models", stop=stop)
     entries = data.get("data") if isinstance(data, Mapping) else None
     known = {
         entry["id"]: entry
@@ -126,7 +126,7 @@ def _context(model: EndpointModel, name: str, entry: Mapping[str, Any], stop: Ev
 
 
 def _of_ollama(shown: Mapping[str, Any]) -> tuple[int | None, str]:
-    """Ollama serves `num_ctx` of what the model was trained for; where the model file does not set it, that is unknown."""
+    """Return what the model file sets; where it sets nothing, Ollama serves less than the model was trained for."""
     parameters = shown.get("parameters")
     if isinstance(parameters, str):
         for line in parameters.splitlines():

@@ -111,9 +111,12 @@ class Tier:
         return _is_near(self.endpoint, loopback_only=True)
 
     def with_capabilities(self, found: Capabilities) -> Tier:
-        """Return the tier with what its settings leave open taken from `found`."""
-        told = found.context is not None and self.capabilities.context in {None, found.context}
-        return replace(self, capabilities=self.capabilities.known_or(found), context_enforced=told)
+        """Return the tier with what its settings leave open taken from `found`, and the shorter of both contexts."""
+        mine = self.capabilities
+        if mine.context is not None and found.context is not None and found.context < mine.context:
+            mine = replace(mine, context=None)
+        enforced = self.context_enforced if found.context is None else mine.context in {None, found.context}
+        return replace(self, capabilities=mine.known_or(found), context_enforced=enforced)
 
 
 def _is_near(address: str, *, loopback_only: bool) -> bool:

@@ -12,7 +12,9 @@ from sandbox.runners.report import TestReport
 from sandbox.runners.run import run_tests
 from sandbox.tree import Entry, Tree
 from workflows.gate.outcomes import broken
+from workflows.gate.perturbing import narrow_answers
 from workflows.gate.probing import Probed, ProbeFile, judge_probe, rewrite
+from workflows.gate.static import Static
 from workflows.gate.surface import Surface
 from workflows.verdicts import GateCase
 
@@ -31,6 +33,8 @@ class CleanRoom:
     """Why the tests could not be run at all, "" where they could."""
     probed: Probed | None
     """None where no target could be rewritten."""
+    narrow: tuple[str, ...] = ()
+    """Calls of the target tests that look as if they alone were answered."""
     root: str = ""
     """The work tree's path in the sandbox where the targets were probed."""
 
@@ -81,7 +85,7 @@ def _probe(case: GateCase, sandbox: Sandbox, tree: Tree, surface: Surface) -> tu
         return judge_probe(files, report), workspace.root
 
 
-def run_clean(case: GateCase, sandbox: Sandbox, tree: Tree, surface: Surface, progress: Progress) -> CleanRoom:
+def run_clean(case: GateCase, sandbox: Sandbox, tree: Tree, static: Static, progress: Progress) -> CleanRoom:
     """Run the tests of `tree` as often as the case asks, and its rewritten targets once, each in a fresh sandbox.
 
     Raises:
@@ -92,13 +96,16 @@ def run_clean(case: GateCase, sandbox: Sandbox, tree: Tree, surface: Surface, pr
     progress(f"clean-room runs: {count}, in fresh sandboxes")
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="gate") as pool:
         runs = [pool.submit(_run, case, sandbox, tree, FIRST_SEED + n) for n in range(count)]
-        probing = pool.submit(_probe, case, sandbox, tree, surface)
+        probing = pool.submit(_probe, case, sandbox, tree, static.surface)
+        control = pool.submit(_probe, case, sandbox, case.base, static.surface) if static.branching else None
         results = [run.result() for run in runs]
         probed = probing.result()
+        before = control.result() if control is not None else None
     reports = tuple(r for r in results if isinstance(r, TestReport))
     errors = [r for r in results if isinstance(r, TestsUnrunnable)]
     found, root = probed if probed is not None else (None, "")
-    return CleanRoom(reports, str(errors[0]).rstrip(".") if errors else "", found, root)
+    narrow = narrow_answers(before[0].calls, found.calls) if before is not None and found is not None else ()
+    return CleanRoom(reports, str(errors[0]).rstrip(".") if errors else "", found, narrow, root)
 
 
 def late_flaky(case: GateCase, sandbox: Sandbox, reports: tuple[TestReport, ...], progress: Progress) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from sandbox.tree import Tree
+from workflows.gate.clean_room import CleanRoom
 from workflows.gate.probing import Probed
 from workflows.gate.static import Static
 from workflows.verdicts import Check
@@ -19,17 +20,19 @@ def probed_tampering(probed: Probed | None) -> tuple[str, ...]:
     return (*immune, *dead)
 
 
-def generalises(base: Tree, probed: Probed | None, root: str, static: Static) -> Check:
+def generalises(base: Tree, room: CleanRoom, static: Static) -> Check:
     """Judge the answers of the rewritten targets and of the search for special cases."""
-    always = _always(base, probed, root, static)
+    probed = room.probed
+    always = _always(base, probed, room.root, static)
     if always:
         return Check("generalises", False, f"An equality is always true: {always[0]}.", tuple(always))
-    doubts = list(static.special)
+    special = (*static.special, *room.narrow)
+    doubts = list(special)
     if probed is not None:
         doubts += [f"{text} once the test file reads differently" for text in probed.different]
         doubts += list(probed.unclear)
-    if static.special:
-        reason = f"A person should look whether it answers only the tests' own inputs: {static.special[0]}."
+    if special:
+        reason = f"A person should look whether it answers only the tests' own inputs: {special[0]}."
         return Check("generalises", True, reason, tuple(doubts), flagged=True)
     if doubts:
         reason = f"A person should look: {doubts[0]}."

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sandbox.runners.report import Outcome, TestReport
+from workflows.gate.perturbing import CALLS, DIGITS, HELPERS, NEIGHBOURS
 
 _HELPERS = """
 class QQA:
@@ -114,8 +115,13 @@ def QQend(case, body):
     seen = [list(key) for key in QQseen]
     QQseen.clear()
     import json
-    raise AssertionError("{nonce} " + json.dumps({{"body": body, "dead": dead, "seen": seen}}))
+    told = QQvary()
+    raise AssertionError("{nonce} " + json.dumps({{"body": body, "dead": dead, "seen": seen[:4], "calls": told}}))
 """
+_FRAME_BOUND = frozenset(
+    {"super", "locals", "globals", "vars", "dir", "eval", "exec", "skip", "fail", "xfail", "warns"}
+)
+"""Functions that look at the frame that calls them, and what leads out of a test."""
 _OPERATORS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
               ast.NotIn: "not in"}  # fmt: skip
 
@@ -145,6 +151,8 @@ class Probed:
     """Targets of which nothing can be said, with the reason."""
     different: tuple[str, ...] = ()
     """Targets whose own assertions failed only because the test file reads differently."""
+    calls: tuple[tuple[str, ...], ...] = ()
+    """Digests of the results of varied calls, see `workflows.gate.perturbing`."""
     probed: int = field(default=0)
 
 
@@ -154,6 +162,7 @@ class _Rewriter(ast.NodeTransformer):
         self._wanted = wanted
         self._inside = 0
         self._class = 0
+        self._varied = 0
         self.found: set[str] = set()
 
     def _name(self, part: str) -> ast.Name:
@@ -174,8 +183,10 @@ class _Rewriter(ast.NodeTransformer):
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         outer = self._inside
         self._inside += 1
+        self._varied += node.name in self._wanted
         node.body = [self.visit(statement) for statement in node.body]
         self._inside -= 1
+        self._varied -= node.name in self._wanted
         generator = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node))
         if not outer and node.name in self._wanted and not generator:
             self.found.add(node.name)
@@ -205,6 +216,10 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         plain = not any(isinstance(a, ast.Starred) for a in node.args)
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "assert")
+        ordinary = not name.startswith(("assert", "raises")) and name not in _FRAME_BOUND and name != "isinstance"
+        if self._varied and plain and node.args and not node.keywords and ordinary:
+            return ast.Call(self._name("call"), [node.func, *node.args], [])
         match node.func:
             case ast.Name(id="isinstance") if self._inside and plain and len(node.args) == 2:
                 return ast.Call(self._name("isa"), node.args, [])
@@ -242,7 +257,11 @@ def rewrite(path: str, source: bytes, targets: Mapping[str, str], root: str) -> 
     if not found:
         return None
     nonce = f"probe {word}"
-    helpers = ast.parse(_HELPERS.format(root=root.rstrip("/") + "/", nonce=nonce).replace("QQ", f"_{word}_")).body
+    helpers = ast.parse(
+        (_HELPERS + HELPERS)
+        .format(root=root.rstrip("/") + "/", nonce=nonce, calls=CALLS, neighbours=NEIGHBOURS, digits=DIGITS)
+        .replace("QQ", f"_{word}_")
+    ).body
     at = 0
     for number, statement in enumerate(module.body):
         is_doc = number == 0 and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
@@ -258,6 +277,7 @@ def rewrite(path: str, source: bytes, targets: Mapping[str, str], root: str) -> 
 def judge_probe(files: Iterable[ProbeFile], report: TestReport) -> Probed:
     """Read what the rewritten tests reported."""
     immune, unclear, different, dead, always = [], [], [], [], []
+    calls: list[tuple[str, ...]] = []
     probed = 0
     for file in files:
         for target in file.targets:
@@ -280,10 +300,11 @@ def judge_probe(files: Iterable[ProbeFile], report: TestReport) -> Probed:
             probed += 1
             dead += [str(name) for name in found["dead"]]
             always += [(str(a), str(b), str(c)) for a, b, c in found["seen"]]
+            calls += [tuple(map(str, call)) for call in found.get("calls", []) if len(call) == 4]
             if found["body"]:
                 different.append(f"{target}: {found['body']}")
     return Probed(tuple(immune), tuple(dict.fromkeys(dead)), tuple(dict.fromkeys(always)), tuple(unclear),
-                  tuple(different), probed)  # fmt: skip
+                  tuple(different), tuple(calls), probed)  # fmt: skip
 
 
 def _payload(message: str, nonce: str) -> dict[str, list[list[str]]] | None:

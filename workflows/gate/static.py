@@ -12,6 +12,7 @@ from sandbox.tree import Entry, Tree
 from sandbox.workspace import apply
 from workflows.findings import inspect_files, new_findings
 from workflows.gate.doctests import changed_doctests
+from workflows.gate.perturbing import branches
 from workflows.gate.special import literals_of_tests, special_cases
 from workflows.gate.surface import Surface
 from workflows.gate.tamper import TestNames, review
@@ -34,6 +35,8 @@ class Static:
     surface: Surface
     special: tuple[str, ...] = ()
     """Places that look as if they answered the target tests' own inputs."""
+    branching: bool = False
+    """Whether the patch adds ways to go on, as an answer to single inputs must."""
 
     @property
     def passed(self) -> bool:
@@ -90,7 +93,9 @@ def static_checks(case: GateCase) -> Static:
     if checks[-1].passed:
         checks.append(_no_new_findings(case.base, after, changed))
         special = _special(case, surface, before_files, after_files)
-    return Static(tuple(checks), after, changed, added, surface, special)
+    python = [{p: d for p, d in files.items() if p.endswith(".py")} for files in (before_files, after_files)]
+    branching = branches(python[1]) > branches(python[0])
+    return Static(tuple(checks), after, changed, added, surface, special, branching)
 
 
 def _scope(case: GateCase, after: Tree, changed: tuple[str, ...]) -> Check:

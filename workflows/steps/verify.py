@@ -71,7 +71,7 @@ def _clean_room(
 ) -> tuple[list[Check], tuple[TestReport, ...], frozenset[str]]:
     assert static.after is not None  # noqa: S101 - the caller has looked
     tree = judged_tree(case.base, static.after, static.changed, static.added_tests)
-    room = run_clean(case, sandbox, tree, static.surface, progress)
+    room = run_clean(case, sandbox, tree, static, progress)
     if room.unrunnable:
         reason = f"The tests cannot be run on the patched tree: {room.unrunnable}."
         return [Check("targets-pass", False, reason.replace("..", "."))], room.reports, frozenset()
@@ -82,7 +82,7 @@ def _clean_room(
     if tampering:
         reason = f"The tests' machinery was changed while they ran: {tampering[0].rstrip('.')}."
         checks.append(Check("tamper", False, reason, tampering))
-    checks.append(generalises(case.base, room.probed, room.root, static))
+    checks.append(generalises(case.base, room, static))
     return checks, room.reports, flaky
 
 

@@ -48,12 +48,14 @@ class UnitChecker:
         """Whether the proposal is new and sound; it counts as seen from then on."""
         if not self._names_known(site, proposal):
             return False
-        if self._small or proposal.structural or self._outside_header(site, proposal):
+        if any(start < self._unit.start or start > self._unit.end for start, _, _ in proposal.edits):
+            key: object = self._whole_file(proposal)
+        elif self._small or proposal.structural or self._outside_header(site, proposal):
             text = self._changed(proposal, self._unit.start, self._unit.end)
             if text is None or text in self._texts:
                 return False
             self._texts.add(text)
-            key: object = self._compile(text)
+            key = self._compile(text)
         else:
             key = self._header(site, proposal)
         if key is None:
@@ -63,6 +65,14 @@ class UnitChecker:
             return False
         self._seen.add(key)
         return True
+
+    def _whole_file(self, proposal: Proposal) -> Meaning | None:
+        """Return the meaning of the file with edits that lie outside the unit (an added import, for instance)."""
+        text, at = "", 0
+        for low, high, replacement in proposal.edits:
+            text += self._file.text[at:low] + replacement
+            at = high
+        return meaning_of(text + self._file.text[at:])
 
     def _changed(self, proposal: Proposal, start: int, end: int) -> str | None:
         """Return the text between two offsets with the edits made; None where an edit lies outside or overlaps."""

@@ -67,6 +67,11 @@ _ANNOTATIONS: dict[str, Guess] = {
 }  # fmt: skip
 
 
+_NUMERIC = (
+    ast.Sub, ast.Div, ast.FloorDiv, ast.Pow, ast.LShift, ast.RShift, ast.BitAnd, ast.BitXor, ast.BitOr,
+)  # fmt: skip
+
+
 class Guesser:
     """Guesses within one function (or module)."""
 
@@ -150,15 +155,25 @@ class Guesser:
                             self._set(argument.id, "int")
                 if func.id in self._parameters:
                     self._set(func.id, "function")
-        elif isinstance(node, ast.BinOp):
-            for one, other in ((node.left, node.right), (node.right, node.left)):
-                if isinstance(one, ast.Name) and isinstance(node.op, (ast.Sub, ast.Div, ast.FloorDiv, ast.Pow)):
-                    guess = self.guess(other)
-                    self._set(one.id, guess if guess in NUMBERS else "any")
+        elif isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, _NUMERIC):
+            self._learn_from_arithmetic(node)
         elif isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.left, ast.Name):
             guess = self.guess(node.comparators[0])
             if guess in NUMBERS or guess == "str":
                 self._set(node.left.id, guess)
+
+    def _learn_from_arithmetic(self, node: ast.BinOp | ast.AugAssign) -> None:
+        if isinstance(node, ast.AugAssign):
+            guess = self.guess(node.value)
+            maybe_set = isinstance(node.op, (ast.Sub, ast.BitAnd, ast.BitOr))
+            if isinstance(node.target, ast.Name) and (guess in NUMBERS or (guess == "any" and not maybe_set)):
+                self._set(node.target.id, "int" if guess == "any" else guess)
+            return
+        sure = isinstance(node.op, (ast.Div, ast.FloorDiv, ast.Pow))
+        for one, other in ((node.left, node.right), (node.right, node.left)):
+            guess = self.guess(other)
+            if isinstance(one, ast.Name) and (guess in NUMBERS or (sure and guess == "any")):
+                self._set(one.id, "int" if guess == "any" else guess)
 
     def guess(self, node: ast.expr) -> Guess:  # noqa: C901 - one branch a kind of node, read top to bottom
         """Return the guess for an expression."""
@@ -230,6 +245,8 @@ class Guesser:
         if isinstance(node.func, ast.Attribute):
             if node.func.attr == "copy":
                 return self.guess(node.func.value)
+            if node.func.attr in {"get", "pop", "setdefault"} and len(node.args) == 2:
+                return self.guess(node.args[1])
             return _METHOD_RETURNS.get(node.func.attr, "any")
         return "any"
 

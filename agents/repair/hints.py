@@ -53,6 +53,8 @@ class Hints:
     numbers: tuple[str, ...] = ()
     awaited: frozenset[str] = frozenset()
     """Exceptions that a test waited for in vain."""
+    raised: frozenset[str] = frozenset()
+    """Exceptions that the failing tests ended with."""
     words: frozenset[str] = frozenset()
     """Identifiers in the messages and the issue text."""
 
@@ -67,7 +69,9 @@ def read_hints(failures: Iterable[Failure], issue: str = "") -> Hints:
     numbers: dict[str, None] = {}
     awaited: set[str] = set()
     words: set[str] = set(_WORD.findall(issue))
+    raised: set[str] = set()
     for failure in failures:
+        raised.add(failure.exception)
         kind = failure.exception.rpartition(".")[2]
         for rule, boost in _BOOSTS.get(kind, {}).items():
             boosts[rule] = max(boost, boosts.get(rule, 0.0))
@@ -84,7 +88,7 @@ def read_hints(failures: Iterable[Failure], issue: str = "") -> Hints:
         words.update(_WORD.findall(message))
     return Hints(
         boosts, frozenset(undefined), frozenset(missing), frozenset(suggested), tuple(strings)[:40],
-        tuple(numbers)[:40], frozenset(awaited), frozenset(words),
+        tuple(numbers)[:40], frozenset(awaited), frozenset(raised - {""}), frozenset(words),
     )  # fmt: skip
 
 

@@ -106,6 +106,7 @@ class UnitScope:
         """Names that exist only within a span (comprehension targets, lambda parameters)."""
         self.uses: dict[str, list[int]] = {}
         self.parameters: list[str] = []
+        self.subscripted: frozenset[str] | None = None
         root = unit.node
         if isinstance(root, FUNCTIONS):
             self._parameters(root, unit.start, None)

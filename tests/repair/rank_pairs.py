@@ -27,9 +27,9 @@ def uniform(pair: Pair) -> tuple[Tree, list[Suspect]]:
         (i for i, (a, b) in enumerate(zip(pair.buggy, pair.fixed, strict=False)) if a != b), len(pair.buggy) - 1
     )
     unit = file.unit_at(min(differing, len(pair.buggy) - 1))
-    if unit.kind == "module":
-        unit = file.units[0]
     lines = range(unit.first_line + 1, unit.last_line + 1)
+    if unit.kind == "module":
+        lines = range(1, file.units[0].first_line)
     return tree, [Suspect(PATH, line, unit.qualname, 0.5) for line in lines]
 
 

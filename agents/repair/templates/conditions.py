@@ -57,6 +57,15 @@ def guards_about(site: Site, name: str) -> Iterator[tuple[str, str, float]]:
         yield f"{name} is None", f"{name} is not None", -1.0
         yield f"len({name}) == 1", f"len({name}) != 1", -1.4
         yield f"len({name}) < 2", f"len({name}) >= 2", -1.4
+        if guess == "str":
+            for method, score in (
+                ("isalnum", -1.0),
+                ("isdigit", -1.0),
+                ("isalpha", -1.1),
+                ("isspace", -1.3),
+                ("strip", -1.4),
+            ):
+                yield f"not {name}.{method}()", f"{name}.{method}()", score
     elif guess == "bool":
         yield f"not {name}", name, 0.0
     elif guess != "function":
@@ -181,10 +190,12 @@ def replaced(site: Site) -> Iterator[Proposal]:
                     if text != own:
                         strength = NOT if text.startswith("not ") else COMPARE if " " in text else 16
                         yield site.swap(test, text, "condition.replaced", score + near, strength=strength)
-        if whole:
-            for bad, good, score in relations(site, names):
-                yield site.swap(test, good, "condition.replaced", score - 0.4, strength=COMPARE)
-                yield site.swap(test, bad, "condition.replaced", score - 0.6, strength=COMPARE)
+        subjects = names if whole else [*(n for n in names if n in used), *(n for n in names if n not in used)]
+        for bad, good, score in relations(site, subjects):
+            near = 0.0 if whole or used & set(good.replace("(", " ").replace(")", " ").split()) else -1.0
+            for text, less in ((good, 0.4), (bad, 0.6)):
+                if text != own:
+                    yield site.swap(test, text, "condition.replaced", score + near - less, strength=COMPARE)
         yield from _truth(site, test)
         if not whole and isinstance(site.statement, (ast.If, ast.While)):
             yield site.swap(test, "True", "condition.constant")

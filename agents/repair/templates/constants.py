@@ -1,4 +1,4 @@
-"""Wrong constants: numbers, strings, truth values, and results that are off by one."""
+"""Wrong constants: numbers and truth values, and results that are off by one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def numbers(site: Site) -> Iterator[Proposal]:
     for node in site.expressions:
         if not isinstance(node, ast.Constant) or isinstance(node.value, (bool, str, bytes)):
             continue
+        less = -0.4 if isinstance(site.parent(node), (ast.BinOp, ast.Slice)) else 0.0
+        for name, score in site.variables(node, "int", limit=7) if node.value is not None else ():
+            if name not in {"self", "cls"}:
+                yield site.swap(node, name, "variable.for_constant", score + less)
         if isinstance(node.value, int):
             yield from _integers(site, node, node.value)
         elif isinstance(node.value, float):
@@ -127,6 +131,8 @@ def truths(site: Site) -> Iterator[Proposal]:
             parent = site.parent(node)
             if isinstance(parent, ast.Compare):
                 continue
+            for name, score in site.variables(node, limit=6):
+                yield site.swap(node, name, "variable.for_constant", score - 0.2)
             for index, text in enumerate(("[]", "''", "0", "False", "True", "{}", "()", "-1")):
                 yield site.swap(node, text, "constant.kind", -0.15 * index, strength=13 if text == "-1" else 16)
     if isinstance(site.statement, (ast.Return, ast.Assign)) and site.statement.value is not None:
@@ -150,136 +156,6 @@ def _empty(site: Site, value: ast.expr) -> Iterator[Proposal]:
         pattern = {"[]": "[{}]", "()": "({},)", "set()": "{{{}}}"}[literal]
         for name, score in site.variables(value, limit=8):
             yield site.swap(value, pattern.format(name), "constant.empty", score - 0.4)
-
-
-def strings(site: Site) -> Iterator[Proposal]:
-    """Replace string literals by others that the module or the failing test uses, and by small variations."""
-    for node in site.expressions:
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-            continue
-        parent = site.parent(node)
-        if isinstance(parent, (ast.Expr, ast.JoinedStr)) or len(node.value) > 300:
-            continue
-        quote = Quote.of(site.text(node))
-        if quote is None:
-            continue
-        for text, rule, score in _other_strings(site, node.value):
-            if text != node.value:
-                yield site.swap(node, quote.write(text), rule, score)
-
-
-def _other_strings(site: Site, value: str) -> Iterator[tuple[str, str, float]]:
-    seen: set[str] = set()
-    for text in site.hints.strings:
-        likeness = _likeness(text, value)
-        if text not in seen and likeness > 0.5:
-            seen.add(text)
-            yield text, "string.expected", 2.0 * (likeness - 1.0)
-    for text, score in (
-        ("", -0.5),
-        (" ", -0.6),
-        (value + " ", -1.2),
-        (" " + value, -1.4),
-        (value.strip(), -0.8),
-        (value.lower(), -0.6),
-        (value.upper(), -0.8),
-        (value.capitalize(), -1.0),
-        (value[:-1], -0.9),
-        (value[1:], -1.0),
-        (value + "\n", -1.5),
-        (value.rstrip("\n"), -0.8),
-    ):
-        if text not in seen:
-            seen.add(text)
-            yield text, "string.varied", score
-    for index, (text, score) in enumerate(_patterns(value)):
-        yield text, "string.pattern", score - 0.05 * index
-    ranked = sorted(site.module.strings, key=lambda t: (-_likeness(t, value), -site.module.strings[t]))
-    for index, text in enumerate(ranked[:14]):
-        if text not in seen and len(text) <= 40:
-            yield text, "string.other", -0.15 * index + (_likeness(text, value) - 0.5)
-
-
-_PATTERN_EDITS: tuple[tuple[str, str, float], ...] = (
-    ("+", "*", 0), ("*", "+", 0), ("+?", "+", -0.5), ("*?", "*", -0.5), (".*", ".*?", 0), (".+", ".+?", 0),
-    ("$", "", -0.5), ("^", "", -0.5), (r"\w", r"\S", -0.7), (r"\d", r"\w", -0.7), (r"\d", r"\d+", 0),
-    (r"\w", r"\w+", 0),
-    (r"\s", r"\s*", 0), (r"\s", r"\s+", 0), ("a-z", "a-zA-Z", 0), ("a-zA-Z", "a-zA-Z0-9", 0), ("A-Z", "A-Za-z", 0),
-    ("0-9", "0-9.", -0.7), (".", r"\.", 0), ("?", "", -0.5), (r"\b", "", -1), ("(", "(?:", -1), ("|", "", -1.5),
-)  # fmt: skip
-
-
-def _patterns(value: str) -> Iterator[tuple[str, float]]:
-    """Small changes of what looks like a regular expression, a format or a date pattern."""
-    if re.search(r"\\[wdsbS.]|\[[^\]]+\]|\.[*+]|\(\?|^\^|\$$", value):
-        for old, new, score in _PATTERN_EDITS:
-            for found in list(re.finditer(re.escape(old), value))[:3]:
-                yield value[: found.start()] + new + value[found.end() :], score
-        if not value.startswith("^"):
-            yield "^" + value, -0.5
-        if not value.endswith("$"):
-            yield value + "$", -0.3
-        yield value + "?", -1.0
-    if "%" in value:
-        for old, new in (
-            ("%d", "%s"),
-            ("%s", "%r"),
-            ("%s", "%d"),
-            ("%r", "%s"),
-            ("%m", "%M"),
-            ("%M", "%m"),
-            ("%y", "%Y"),
-            ("%H", "%I"),
-            ("%I", "%H"),
-            ("%Y", "%y"),
-        ):
-            if old in value:
-                yield value.replace(old, new, 1), -0.2
-
-
-def _likeness(one: str, other: str) -> float:
-    """Share of characters (in any order) and affixes that two strings have in common, 0 to 1; cheap."""
-    if not one or not other:
-        return 0.0
-    longest = max(len(one), len(other))
-    prefix = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    rest = min(len(one), len(other)) - prefix
-    suffix = next((i for i in range(rest) if one[-1 - i] != other[-1 - i]), rest)
-    return (prefix + suffix) / longest
-
-
-class Quote:
-    """How a string literal is written: prefix and quotes."""
-
-    def __init__(self, prefix: str, mark: str) -> None:
-        """Keep both."""
-        self.prefix, self.mark = prefix, mark
-
-    @classmethod
-    def of(cls, literal: str) -> Quote | None:
-        """Read them off a literal; None for implicit concatenations and what is not a plain string."""
-        found = re.fullmatch(r"([rRuU]?)('''|\"\"\"|'|\")(.*)\2", literal, re.DOTALL)
-        if found is None:
-            return None
-        mark, body = found.group(2), found.group(3)
-        return cls(found.group(1), mark) if not re.search(rf"(?<!\\){mark}", body) else None
-
-    def write(self, value: str) -> str:
-        """Write a value in the same manner where that is possible."""
-        mark = self.mark
-        if "r" in self.prefix.lower() and mark not in value and not value.endswith("\\") and "\n" not in value:
-            return f"{self.prefix}{mark}{value}{mark}"
-        if self.mark in {"'", '"'}:
-            body = (
-                value.replace("\\", "\\\\")
-                .replace(mark, "\\" + mark)
-                .replace("\n", "\\n")
-                .replace("\r", "\\r")
-                .replace("\t", "\\t")
-            )
-            if body.isprintable():
-                return f"{mark}{body}{mark}"
-        return repr(value)
 
 
 def off_by_one(site: Site) -> Iterator[Proposal]:
@@ -345,9 +221,8 @@ def _position(site: Site, node: ast.expr) -> str | None:
 
 
 TEMPLATES = (
-    Template("numbers", ("constant.step", "constant.number", "constant.kind"), numbers),
-    Template("truths", ("constant.truth", "constant.kind", "constant.empty"), truths),
-    Template("strings", ("string.expected", "string.varied", "string.pattern", "string.other"), strings),
+    Template("numbers", ("constant.step", "constant.number", "constant.kind", "variable.for_constant"), numbers),
+    Template("truths", ("constant.truth", "constant.kind", "constant.empty", "variable.for_constant"), truths),
     Template(
         "off by one",
         ("offbyone.slice", "offbyone.index", "offbyone.range", "offbyone.argument", "offbyone.compare",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from agents.repair.guesses import compatible
 from agents.repair.templates.site import Proposal, Site, Template
-from agents.repair.templates.statements import movable
+from agents.repair.templates.statements import movable, typical
 from agents.repair.units import FUNCTIONS
 
 _DONORS = (ast.Expr, ast.Assign, ast.AugAssign, ast.Return, ast.Delete)
@@ -72,6 +72,8 @@ def copied(site: Site) -> Iterator[Proposal]:
     for text, names, score in donors(site):
         if text == own:
             continue
+        if last and site.place.depth == 1 and not text.startswith("return"):
+            yield from _guarded(site, text, names, score)
         missing = names - available
         returned = -1.0 if text.startswith("return") and not last else 0.0
         if not missing:
@@ -79,6 +81,16 @@ def copied(site: Site) -> Iterator[Proposal]:
         if len(missing) <= 1:
             for adapted, less in _adapted(site, text, names, missing):
                 yield from _placed(site, adapted, "insert.adapted", score + returned + less, last=last)
+
+
+def _guarded(site: Site, text: str, names: frozenset[str], score: float) -> Iterator[Proposal]:
+    """Insert `if x: …` with a copied statement at the end of a function, for what a loop leaves over."""
+    for name in sorted(names & site.scope.bindings.keys())[:3]:
+        if site.scope.guess_name(name) not in {"function", "bool"}:
+            lines = [f"if {name}:", f"{site.file.indent_unit}{text}"]
+            proposal = site.insertion(lines, "insert.guarded", score, after=True)
+            if proposal is not None:
+                yield proposal
 
 
 def _adapted(site: Site, text: str, names: frozenset[str], missing: frozenset[str]) -> Iterator[tuple[str, float]]:
@@ -169,6 +181,10 @@ def _branch_bodies(site: Site, statement: ast.If) -> Iterator[tuple[str, float]]
             ):
                 if old in text and text.replace(old, new, 1) not in seen:
                     yield text.replace(old, new, 1), -0.5
+    for text, score in typical(site)[:14]:
+        if text not in seen:
+            seen.add(text)
+            yield text, score - 0.5
     if site.place.loops:
         yield from (("break", -0.2), ("continue", -0.6))
     for text, score in results(site)[:4]:
@@ -176,7 +192,7 @@ def _branch_bodies(site: Site, statement: ast.If) -> Iterator[tuple[str, float]]
 
 
 TEMPLATES = (
-    Template("copied", ("insert.copied", "insert.adapted"), copied),
+    Template("copied", ("insert.copied", "insert.adapted", "insert.guarded"), copied),
     Template("replaced by", ("statement.replaced",), replaced),
     Template("branches", ("branch.added",), branches),
 )

@@ -64,8 +64,11 @@ def results(site: Site) -> list[tuple[str, float]]:
 def _subjects(site: Site, *, at_start: bool) -> list[tuple[str, float]]:
     used = {n.id for n in ast.walk(site.statement) if isinstance(n, ast.Name)}
     names = [n for n in site.names_at() if n not in {"self", "cls"}]
-    if at_start:
-        return [(n, -0.15 * i) for i, n in enumerate(p for p in site.scope.parameters if p in names)][:6]
+    if at_start and site.function is not None:
+        arguments = site.function.args
+        own = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        outer = [n for n in names if n not in own][:3]
+        return [(n, -0.15 * i) for i, n in enumerate([*(n for n in own if n in names), *outer])][:7]
     inner = [n for n in names if n in used]
     attributes = {f"{n.value.id}.{n.attr}" for e in site.expressions for n in ast.walk(e)
                   if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and isinstance(n.ctx, ast.Load)
@@ -94,11 +97,16 @@ def inserted(site: Site) -> Iterator[Proposal]:
     if site.place.loops:
         actions = [("continue", 0.3), ("break", -0.1), *((a, s - 0.6) for a, s in actions)]
     actions += _raises(site)
+    last = site.place.index == len(site.place.block) - 1 and isinstance(
+        site.statement, (ast.Assign, ast.AugAssign, ast.Expr)
+    )
     for condition, score in conditions[: 20 if at_start else 10]:
         for action, extra in actions:
-            proposal = site.insertion([f"if {condition}:", f"{site.file.indent_unit}{action}"], rule, score + extra)
-            if proposal is not None:
-                yield proposal
+            lines = [f"if {condition}:", f"{site.file.indent_unit}{action}"]
+            for after in (False, True) if last else (False,):
+                proposal = site.insertion(lines, rule, score + extra - 0.2 * after, after=after)
+                if proposal is not None:
+                    yield proposal
 
 
 def _raises(site: Site) -> list[tuple[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,19 @@ def kin(table: str) -> dict[str, list[str]]:
             known = found.setdefault(name, [])
             known.extend(n for n in group if n != name and n not in known)
     return found
+
+
+@cache
+def opposites(name: str) -> tuple[str, ...]:
+    """Return the names that have the opposite word (`left_edge` for `right_edge`), likeliest first."""
+    table = kin("opposites")
+    found: dict[str, None] = {}
+    words = re.split(r"(_|(?<=[a-z])(?=[A-Z]))", name)
+    for index, word in enumerate(words):
+        for other in table.get(word.lower(), ()):
+            written = other.capitalize() if word[:1].isupper() else other
+            found["".join([*words[:index], written, *words[index + 1 :]])] = None
+    return tuple(found)
 
 
 def _scored(table: str) -> tuple[tuple[str, frozenset[Guess], float], ...]:

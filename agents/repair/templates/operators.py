@@ -248,7 +248,15 @@ def augmented(site: Site) -> Iterator[Proposal]:
         if span is None:
             return
         kind = site.guess(node.value)
-        for new, score in (("+=", 0.0), ("-=", -1.0), ("*=", -1.5), ("|=", -1.5), ("&=", -2.5)):
+        for new, score in (
+            ("+=", 0.0),
+            ("-=", -1.0),
+            ("*=", -1.5),
+            ("%=", -1.5),
+            ("//=", -1.8),
+            ("|=", -1.5),
+            ("&=", -2.5),
+        ):
             if kind in {"bool", "none", "dict", "function"} and new != "|=":
                 continue
             if kind in SEQUENCES and new != "+=":

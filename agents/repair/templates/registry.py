@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from agents.repair.templates import (
     calls,
+    combined,
     conditions,
     constants,
     copies,
+    definitions,
+    exceptions,
     guards,
     operators,
+    slices,
     statements,
+    strings,
     variables,
     wrapping,
 )
 from agents.repair.templates.site import Template
 
-TEMPLATES: tuple[Template, ...] = (
-    *operators.TEMPLATES,
-    *constants.TEMPLATES,
-    *variables.TEMPLATES,
-    *conditions.TEMPLATES,
-    *guards.TEMPLATES,
-    *calls.TEMPLATES,
-    *wrapping.TEMPLATES,
-    *statements.TEMPLATES,
-    *copies.TEMPLATES,
-)
+_FAMILIES = (
+    operators, constants, strings, variables, conditions, guards, calls, wrapping, slices, combined, statements, copies,
+    definitions, exceptions,
+)  # fmt: skip
+
+TEMPLATES: tuple[Template, ...] = tuple(template for family in _FAMILIES for template in family.TEMPLATES)

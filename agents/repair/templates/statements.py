@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from agents.repair.guesses import NUMBERS
@@ -328,6 +329,7 @@ def typical(site: Site) -> list[tuple[str, float]]:
             found += [
                 (f"{name}.extend({v})", score - 0.9) for v in values if v != name and guesses[v] in {"list", "any"}
             ]
+            found += [(f"{name}.append({c})", score - 1.2) for c in _numbers(site)[:3]]
             found += [
                 (f"{name}.pop()", score - 0.9),
                 (f"{name}.sort()", score - 1.0),
@@ -346,6 +348,8 @@ def typical(site: Site) -> list[tuple[str, float]]:
         elif guess in NUMBERS and bound:
             found += [(f"{name} += 1", score), (f"{name} -= 1", score - 0.6), (f"{name} = 0", score - 1.0)]
             found += [(f"{name} += {v}", score - 0.6) for v in values if v != name and guesses[v] in NUMBERS]
+            sized = [v for v in values if guesses[v] in {"list", "str", "tuple", "any"} and v != name]
+            found += [(f"{name} %= len({v})", score - 1.4) for v in sized[:2]]
         elif guess == "str" and bound:
             found += [(f"{name} += {v}", score - 0.6) for v in values if v != name and guesses[v] == "str"]
             found += [(f"{name} = {name}.strip()", score - 0.9), (f"{name} = {name}.lower()", score - 0.9)]
@@ -354,7 +358,13 @@ def typical(site: Site) -> list[tuple[str, float]]:
             found += [(f"{name} = {v}", score - 0.5 - 0.1 * i) for i, v in enumerate(alike[:5])]
             for attribute in list(site.scope.attributes_of.get(name, ()))[:3]:
                 found.append((f"{name} = {name}.{attribute}", score - 0.9))
-    return sorted(found, key=lambda item: -item[1])[:40]
+    return sorted(found, key=lambda item: -item[1])[:48]
+
+
+def _numbers(site: Site) -> list[int]:
+    """Small whole numbers of the function, the commonest first."""
+    values = [n.value for n in ast.walk(site.unit.node) if isinstance(n, ast.Constant) and type(n.value) is int]
+    return [v for v, _ in Counter(values).most_common(4)]
 
 
 def inserted(site: Site) -> Iterator[Proposal]:
@@ -375,8 +385,10 @@ def inserted(site: Site) -> Iterator[Proposal]:
             if after is not None:
                 yield after
     if last and isinstance(site.place.owner, FUNCTIONS) and not isinstance(site.statement, ast.Return):
-        for name, score in site.variables(None, limit=8):
-            if name in site.scope.bindings:
+        own = site.scope.self_name
+        attributes = [(f"{own}.{a}", -0.3 * i) for i, a in enumerate(site.scope.self_attributes)][:5] if own else []
+        for name, score in (*site.variables(None, limit=8), *attributes):
+            if name in site.scope.bindings or "." in name:
                 proposal = site.insertion([f"return {name}"], "return.added", score, after=True)
                 if proposal is not None:
                     yield proposal

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from agents.repair.guesses import NUMBERS, Guess, compatible
+from agents.repair.scopes import BUILTINS
+from agents.repair.templates.idioms import kin, opposites
 from agents.repair.templates.site import Proposal, Site, Template, precedence
 
 
@@ -21,12 +23,51 @@ def names(site: Site) -> Iterator[Proposal]:
         if isinstance(node.ctx, ast.Store):
             yield from _targets(site, node)
             continue
+        yield from _constants_for(site, node, parent)
+        yield from _kin_of(site, node)
         want = _wanted(site, node, parent)
         hinted = 1.0 if node.id in site.hints.undefined else 0.0
         for name, score in site.variables(node, want):
             if name != node.id:
                 likeness = 0.3 if _alike(name, node.id) else 0.0
                 yield site.swap(node, name, "variable.read", score + likeness + hinted)
+
+
+_PLAIN_VALUES: dict[Guess, tuple[str, ...]] = {
+    "int": ("0", "1", "-1", "None"),
+    "str": ('""', "None"),
+    "list": ("[]", "None"),
+    "dict": ("{}", "None"),
+    "bool": ("False", "True"),
+    "set": ("set()",),
+}
+
+
+def _constants_for(site: Site, node: ast.Name, parent: ast.AST) -> Iterator[Proposal]:
+    """Write a constant where a variable stands."""
+    guess = site.guess(node)
+    if isinstance(parent, (ast.Attribute, ast.For, ast.comprehension, ast.Starred)):
+        return
+    if isinstance(parent, ast.Subscript) and parent.value is node:
+        return
+    if isinstance(parent, (ast.Assign, ast.Return, ast.keyword, ast.Yield)):
+        options = _PLAIN_VALUES.get(guess, ("None", "0", "[]", "False", "True", "{}"))
+    elif isinstance(parent, (ast.Compare, ast.BinOp, ast.Call, ast.Tuple, ast.Slice, ast.Subscript)):
+        options = ("0", "1", "2", "-1") if guess in NUMBERS else ("0", "1", "None") if guess == "any" else ()
+    else:
+        return
+    for index, text in enumerate(options):
+        yield site.swap(node, text, "constant.for_variable", -0.25 * index, strength=13 if text == "-1" else 15)
+
+
+def _kin_of(site: Site, node: ast.Name) -> Iterator[Proposal]:
+    """Replace a built-in that is not called here (a key, a type), and a name by its opposite."""
+    if node.id in BUILTINS and node.id not in site.scope.bindings:
+        for index, name in enumerate(n for n in kin("functions").get(node.id, ()) if n in site.available):
+            yield site.swap(node, name, "call.kin", -0.3 - 0.2 * index)
+    for index, name in enumerate(opposites(node.id)):
+        if name in site.available:
+            yield site.swap(node, name, "variable.opposite", -0.2 * index)
 
 
 def _wanted(site: Site, node: ast.Name, parent: ast.AST) -> Guess:
@@ -72,6 +113,11 @@ def attributes(site: Site) -> Iterator[Proposal]:
                 yield Proposal(((first, end, name),), "attribute.other", score)
             if isinstance(node.ctx, ast.Load) and isinstance(node.value, (ast.Name, ast.Attribute)):
                 yield Proposal(((site.file.span(node.value)[1], end, ""),), "attribute.dropped", -0.5)
+                yield Proposal(((end, end, f".{node.attr}"),), "attribute.added", -0.4)
+                others = [a for a in site.scope.attributes_of.get(site.text(node), ()) if a != node.attr]
+                for index, name in enumerate(others[:3]):
+                    if name not in site.module.methods:
+                        yield Proposal(((end, end, f".{name}"),), "attribute.added", -0.4 - 0.2 * index)
             if isinstance(node.value, ast.Name) and node.value.id == self_name and node.attr in site.names_at(node):
                 yield Proposal(((start, end, node.attr),), "self.dropped")
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -87,6 +133,10 @@ def _siblings(site: Site, node: ast.Attribute) -> Iterator[tuple[str, float]]:
     seen = {node.attr}
     known = site.scope.attributes_of.get(receiver, Counter())
     ranked = sorted(known, key=lambda a: (not _alike(a, node.attr), -known[a]))
+    for index, name in enumerate(opposites(node.attr)):
+        seen.add(name)
+        known_name = name in site.module.attributes or name in known
+        yield name, -0.2 * index - (0.0 if known_name else 1.2)
     for index, name in enumerate(ranked):
         if name not in seen and name not in site.scope.self_methods:
             seen.add(name)
@@ -134,6 +184,11 @@ def operands(site: Site) -> Iterator[Proposal]:
         condition = isinstance(node, (ast.Compare, ast.BoolOp)) or (
             isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
         )
+        if not isinstance(node, (ast.Name, ast.Constant)) and not condition:
+            for name, score in site.variables(node, guess, limit=8):
+                if name not in {"self", "cls"}:
+                    inside = 0.2 if name in own else 0.0
+                    yield site.swap(node, name, "variable.instead", score + inside)
         count = 0
         for text, other, strength, is_condition in pool:
             if (
@@ -206,11 +261,13 @@ def expression_pool(site: Site) -> list[tuple[str, Guess, int, bool]]:
 
 
 TEMPLATES = (
-    Template("names", ("variable.read", "variable.written"), names),
+    Template(
+        "names", ("variable.read", "variable.written", "variable.opposite", "constant.for_variable", "call.kin"), names
+    ),
     Template(
         "attributes",
         ("attribute.other", "attribute.dropped", "attribute.added", "self.dropped", "self.forgotten"),
         attributes,
     ),
-    Template("operands", ("operand.replaced",), operands),
+    Template("operands", ("operand.replaced", "variable.instead"), operands),
 )

@@ -15,7 +15,11 @@ def wrapping(site: Site) -> Iterator[Proposal]:
     """Wrap a value in a call, put a method or slice behind it, or take such a call away."""
     for node in site.expressions:
         yield from _unwrapped(site, node)
-        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load) or not _wrappable(site, node):
+        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            continue
+        if isinstance(site.parent(node), ast.Attribute) and isinstance(node, (ast.Name, ast.Call, ast.Subscript)):
+            yield from _inserted_method(site, node)
+        if not _wrappable(site, node):
             continue
         guess = site.guess(node)
         base = site.text(node)
@@ -27,6 +31,25 @@ def wrapping(site: Site) -> Iterator[Proposal]:
             if guess in accepted and not base.endswith(suffix):
                 rule = "slice.added" if suffix[0] == "[" else "wrap.method"
                 yield site.swap(node, f"{tight}{suffix}", rule, score - (0.7 if guess == "any" else 0.0))
+
+
+def _inserted_method(site: Site, node: ast.expr) -> Iterator[Proposal]:
+    {"split", "strip", "lower", "upper", "replace", "startswith", "endswith", "title", "join", "splitlines", "partition",
+    if site.guess(node) not in {"str", "any"}:
+        return
+    parent = site.parent(node)
+    text_like = isinstance(parent, ast.Attribute) and parent.attr in _TEXT_METHODS
+    if site.guess(node) == "str" or text_like:
+        end = site.file.span(node)[1]
+        for index, method in enumerate(("strip", "lower", "upper", "rstrip", "lstrip")):
+            if not site.text(node).endswith(f".{method}()"):
+                yield Proposal(((end, end, f".{method}()"),), "wrap.method", -0.2 - 0.3 * index)
+
+
+_TEXT_METHODS = frozenset(
+    """Put a method before the one that is called on a text, as in `s.lower().split()`."""
+     "encode", "isdigit", "isalpha", "find", "count", "rstrip", "lstrip", "capitalize", "format", "isalnum", "rsplit"}
+)  # fmt: skip
 
 
 def _wrappable(site: Site, node: ast.expr) -> bool:
@@ -77,6 +100,10 @@ def _clampable(site: Site) -> Iterator[tuple[ast.expr, float]]:
         yield statement.value, 0.0
     for node in site.expressions:
         parent = site.parent(node)
+        if isinstance(parent, (ast.ListComp, ast.GeneratorExp, ast.SetComp)) and parent.elt is node:
+            yield node, -0.2
+        elif isinstance(node, ast.Call) and isinstance(parent, ast.Call) and parent.func is not node:
+            yield node, -0.8
         inside = isinstance(parent, ast.Slice) or (isinstance(parent, ast.Call) and parent.func is not node)
         if (
             inside
@@ -86,6 +113,13 @@ def _clampable(site: Site) -> Iterator[tuple[ast.expr, float]]:
             yield node, -1.0
 
 
+def _numeric(node: ast.expr) -> bool:
+    """Whether an expression of unknown type is more likely a number than not."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in {"min", "max", "int", "sum", "abs", "round", "len"}
+    return isinstance(node, ast.BinOp)
+
+
 def bounded(site: Site) -> Iterator[Proposal]:
     """Clamp a number: `max(0, e)`, `min(e, x)`, `max(x, e)` with variables of the scope."""
     assigned = site.statement.targets[0] if isinstance(site.statement, ast.Assign) else None
@@ -93,7 +127,7 @@ def bounded(site: Site) -> Iterator[Proposal]:
     readable = not isinstance(assigned, ast.Name) or site.scope.bound_before(target, site.start - 1)
     for value, near in _clampable(site):
         guess = site.guess(value)
-        if guess not in NUMBERS and not (guess == "any" and isinstance(value, ast.BinOp)):
+        if guess not in NUMBERS and not (guess == "any" and _numeric(value)):
             continue
         base = site.text(value)
         yield site.swap(value, f"max(0, {base})", "wrap.bounded", near)
@@ -101,6 +135,8 @@ def bounded(site: Site) -> Iterator[Proposal]:
         names = [(n, s) for n, s in site.variables(value, guess, limit=5) if n != target]
         if target and readable:
             names.insert(0, (target, 0.2))
+        names += [(f"{n} - 1", s - 0.5) for n, s in names[:4] if site.scope.guess_name(n) in NUMBERS | {"any"}]
+        names += [(f"len({n}) - 1", -1.0) for n in site.names_at(value)[:6] if site.scope.guess_name(n) == "list"]
         for name, score in names:
             if name != base:
                 yield site.swap(value, f"max({name}, {base})", "wrap.bounded", near + score - 0.2)
@@ -140,9 +176,11 @@ def dictionary(site: Site) -> Iterator[Proposal]:
 
 def helper(site: Site) -> Iterator[Proposal]:
     """Apply a known helper of the file to a value: `x` as `helper(x)`."""
-    own = getattr(site.unit.node, "name", "")
-    known = site.module.functions.items()
-    helpers = [n for n, f in known if n != own and signature(f, method=False).required == 1][:4]
+    known = {
+        **site.module.functions,
+        **({site.function.name: site.function} if site.function and not site.unit.classes else {}),
+    }
+    helpers = [n for n, f in known.items() if signature(f, method=False).required == 1][:5]
     for node in site.expressions if helpers else ():
         if not isinstance(node, (ast.Name, ast.Subscript, ast.Attribute, ast.Call)) or not _wrappable(site, node):
             continue

@@ -3,7 +3,8 @@
 WorkflowError               root; the message is one sentence (or a few lines) fit for a person
 ├── Usage                   2   the command line, the settings or the request are wrong
 ├── Unusable                3   the environment: no sandbox, not a repository, tests that cannot run, a full disk
-│   └── RunBusy             3   another process works on this run
+│   ├── RunBusy             3   another process works on this run
+│   └── TestsUnusable       3   the tests as they are say nothing: none, or without end
 ├── NoDiff                  1   nothing could be verified, with the best evidence why
 ├── BudgetSpent             4   the time was up before anything was verified
 └── RecordError             3   what a run has recorded cannot be read
@@ -32,6 +33,12 @@ class Unusable(WorkflowError):
 
 class RunBusy(Unusable):
     """Another living process works on this run."""
+
+
+class TestsUnusable(Unusable):
+    """The tests as they are say nothing, so that there is nothing to go on with until they are changed."""
+
+    __test__ = False
 
 
 class NoDiff(WorkflowError):

@@ -11,9 +11,10 @@ os.environ.update(LANGSMITH_TRACING="false", LANGSMITH_TRACING_V2="false", LANGC
 
 from langgraph.graph import END, START, StateGraph
 
+from sandbox.errors import TestsUnrunnable
 from workflows import faults, routing
 from workflows.checkpoints import open_saver
-from workflows.errors import BudgetSpent, NoDiff, Usage
+from workflows.errors import BudgetSpent, NoDiff, TestsUnusable, Usage
 from workflows.state import Ending, Request, RunState, StateDelta
 from workflows.steps import deliver, intake, localise, nodes, plan, propose
 
@@ -66,8 +67,10 @@ def _node(name: str, work: Work, job: Job) -> Node:
         with job.events.step(name):
             try:
                 delta: StateDelta = work(state, job)
-            except (NoDiff, BudgetSpent, Usage) as stop:
+            except (NoDiff, BudgetSpent, Usage, TestsUnusable) as stop:
                 delta = {"ending": Ending(stop.code, str(stop))}
+            except TestsUnrunnable as stop:
+                delta = {"ending": Ending(TestsUnusable.code, str(stop))}
         faults.point(f"{name}:after")
         return dict(delta)
 

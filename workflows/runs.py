@@ -239,7 +239,7 @@ class RunStore:
         """Return every run, newest first."""
         try:
             names = [entry.name for entry in self.folder.iterdir() if _ID.match(entry.name)]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return [
             Run(self.folder / name)
@@ -272,7 +272,7 @@ class RunStore:
         removed = 0
         try:
             folders = [entry for entry in self.folder.iterdir() if _ID.match(entry.name)]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0
         for folder in folders:
             unfinished = not (folder / "run.json").exists() and folder.stat().st_mtime < time.time() - 60

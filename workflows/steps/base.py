@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from sandbox.runners.report import Outcome, TestReport
 from workflows.background import Task
-from workflows.errors import RecordError, Unusable
+from workflows.errors import RecordError, TestsUnusable
 from workflows.records import decode, encode
 from workflows.runs import cache_folder, write_whole
 from workflows.wording import printable
@@ -35,7 +35,7 @@ def base_reports(job: Job) -> BaseReports:
     """Return at least two full runs, from the cache where nothing has changed since.
 
     Raises:
-        Unusable: the tests do not come to an end, or none can be collected.
+        TestsUnusable: the tests do not come to an end, or none can be collected.
 
     """
     path = cache_folder() / "base" / f"{_cache_key(job)}.rec"
@@ -95,29 +95,29 @@ def check_report(report: TestReport, wall: float) -> None:
     """Refuse a base run that says nothing.
 
     Raises:
-        Unusable: it did not come to its end, or collected nothing.
+        TestsUnusable: it did not come to its end, or collected nothing.
 
     """
     if report.ended == "timeout":
         last = f"; the last one that ended was {report.results[-1].node_id}" if report.results else ""
-        raise Unusable(
+        raise TestsUnusable(
             f"the tests did not come to an end within {wall:.0f} s{last}; give more time with --budget, "
             "or name the tests to run under [tool.greendiff.tests] paths"
         )
     if not report.results and report.collection_errors:
         first = report.collection_errors[0]
-        raise Unusable(
+        raise TestsUnusable(
             f"no test can be collected: {printable(first.node_id)}: {first.exception} {first.message}".strip()
         )
     if not report.results and report.complete:
-        raise Unusable(
+        raise TestsUnusable(
             "there are no tests here; greendiff needs one that fails: write it, or say under [tool.greendiff.tests] "
             "where the tests are"
         )
     if not report.complete:
         how = {"memory": "ran out of memory", "signal": "were killed by a signal"}.get(report.ended, "broke off")
         tail = "\n".join(report.output.strip().splitlines()[-15:])
-        raise Unusable(f"the tests {how} before their end (exit code {report.exit_code})\n{tail}".strip())
+        raise TestsUnusable(f"the tests {how} before their end (exit code {report.exit_code})\n{tail}".strip())
 
 
 def flaky_tests(reports: Iterable[TestReport]) -> tuple[str, ...]:

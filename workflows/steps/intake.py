@@ -26,7 +26,7 @@ def intake(state: RunState, job: Job) -> StateDelta:
     Raises:
         Usage: a test was asked for that does not exist.
         NoDiff: nothing fails, or only now and then.
-        Unusable: the tests cannot be run.
+        TestsUnusable, TestsUnrunnable: the tests cannot be run.
 
     """
     request = state["request"]

@@ -34,7 +34,7 @@ def wrapping(site: Site) -> Iterator[Proposal]:
 
 
 def _inserted_method(site: Site, node: ast.expr) -> Iterator[Proposal]:
-    {"split", "strip", "lower", "upper", "replace", "startswith", "endswith", "title", "join", "splitlines", "partition",
+    """Put a method before the one that is called on a text, as in `s.lower().split()`."""
     if site.guess(node) not in {"str", "any"}:
         return
     parent = site.parent(node)
@@ -47,7 +47,7 @@ def _inserted_method(site: Site, node: ast.expr) -> Iterator[Proposal]:
 
 
 _TEXT_METHODS = frozenset(
-    """Put a method before the one that is called on a text, as in `s.lower().split()`."""
+    {"split", "strip", "lower", "upper", "replace", "startswith", "endswith", "title", "join", "splitlines", "partition",
      "encode", "isdigit", "isalpha", "find", "count", "rstrip", "lstrip", "capitalize", "format", "isalnum", "rsplit"}
 )  # fmt: skip
 

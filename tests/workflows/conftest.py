@@ -145,6 +145,8 @@ class Zygote:
         self._process = subprocess.Popen(
             [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
 
     def run(self, arguments: Sequence[str | Path], environment: Mapping[str, str], cwd: Path | None = None) -> Ran:
         """Run one command to its end; the code is minus the signal's number where a signal ended it."""

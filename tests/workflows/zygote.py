@@ -20,6 +20,7 @@ def serve() -> None:
     # What takes time is imported here, once.
     for name in ("workflows.graph", "workflows.commands.fix", "workflows.settings", "sandbox.backends"):
         import_module(name)
+    print("ready", flush=True)
 
     for line in sys.stdin:
         order = json.loads(line)

@@ -12,8 +12,8 @@ from sandbox import furnishing, images
 from sandbox.errors import EnvironmentFailed
 from sandbox.furnishing import Interpreter
 from sandbox.limits import MIB, Limits
-from sandbox.local import command_environment
 from sandbox.owners import owner
+from sandbox.pipes import command_environment
 from sandbox.protocol import WORK, Command, Environment, EnvironmentDefinition, Process, Progress
 from sandbox.resident import Place, ResidentWorkspace
 from sandbox.tree import Entry, Tree
@@ -160,9 +160,9 @@ class Images:
         self, definition: EnvironmentDefinition, interpreter: Interpreter, name: str, progress: Progress
     ) -> None:
         base = self._base(definition, interpreter, progress)
-        pip = furnishing.pip_settings()
+        pip, places = furnishing.pip_settings().moved("/run/greendiff")
         settings = container_settings(_BUILD, sealed=False)
-        binds = [f"{path}:{path}:ro" for path in pip.paths]
+        binds = [f"{host}:{inside}:ro" for host, inside in places.items()]
         settings["HostConfig"] = {**settings["HostConfig"], "Binds": binds}
         supplies = Tree(
             {

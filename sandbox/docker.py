@@ -20,8 +20,8 @@ from docker.utils import kwargs_from_env
 from sandbox.containers import Images, container_settings, place_in_container
 from sandbox.errors import SandboxBroken, SandboxUnavailable
 from sandbox.limits import Limits
-from sandbox.local import probe_entries
 from sandbox.owners import is_dead
+from sandbox.pipes import probe_entries
 from sandbox.protocol import Environment, EnvironmentDefinition, Guarantee, Progress
 from sandbox.resident import Client, ResidentWorkspace, program
 from sandbox.tree import Tree

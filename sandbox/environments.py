@@ -40,7 +40,8 @@ _NOT_FOR_TESTS = re.compile(
 
 _WELL_KNOWN = {
     "hypothesis": "hypothesis", "mock": "mock", "six": "six", "yaml": "PyYAML", "dateutil": "python-dateutil",
-    "pytz": "pytz", "freezegun": "freezegun", "parameterized": "parameterized", "attr": "attrs", "bs4": "beautifulsoup4",
+    "pytz": "pytz", "freezegun": "freezegun", "parameterized": "parameterized", "attr": "attrs",
+    "bs4": "beautifulsoup4",
     "requests": "requests", "numpy": "numpy", "pytest_mock": "pytest-mock", "pytest_asyncio": "pytest-asyncio",
     "pretend": "pretend", "sortedcontainers": "sortedcontainers", "jinja2": "Jinja2", "lxml": "lxml", "toml": "toml",
     "tomli": "tomli", "typing_extensions": "typing_extensions", "testfixtures": "testfixtures", "ddt": "ddt",

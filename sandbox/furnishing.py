@@ -9,23 +9,25 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import platformdirs
 from packaging.requirements import Requirement
 
-from sandbox.errors import EnvironmentFailed, SandboxUnavailable
+from sandbox.errors import EnvironmentFailed
+from sandbox.owners import remove_folder
 from sandbox.protocol import Environment, EnvironmentDefinition, Progress
 from sandbox.resident import PROBE
 
-LAYOUT = "1"
+LAYOUT = "2"
 """Part of every digest: raised when what an environment looks like changes."""
 
 _ASK = """
@@ -123,7 +125,15 @@ class PipSettings:
     """The host's settings of pip as environment variables, and the host's own paths that they name."""
 
     env: Mapping[str, str]
-    paths: tuple[Path, ...] = field(default=())
+    paths: tuple[Path, ...] = ()
+
+    def moved(self, folder: str) -> tuple[PipSettings, dict[str, str]]:
+        """Return the settings with every path as it is called beneath `folder`, and the new name of each old one."""
+        places = {str(path): f"{folder}/{number}" for number, path in enumerate(self.paths)}
+        env = dict(self.env)
+        for old in sorted(places, key=len, reverse=True):
+            env = {key: re.sub(rf"{re.escape(old)}(?=/|\s|$)", places[old], value) for key, value in env.items()}
+        return PipSettings(env, self.paths), places
 
 
 def _pip_files() -> Iterator[Path]:
@@ -358,21 +368,27 @@ def versions_from(said: list[str]) -> dict[str, str]:
     return {str(name): str(version) for name, version in answer["versions"].items()}
 
 
-def finished(folder: Path) -> Environment | None:
-    """Return the environment that was completed in `folder`, None where none was."""
-    try:
-        return Environment(**json.loads((folder / "environment.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+def built_once(backend: str, digest: str, build: Callable[[Path], Mapping[str, str]]) -> Environment:
+    """Return the environment of that digest in the cache folder; `build` fills its folder and returns the versions.
 
+    One process builds, others wait. What was begun and not completed does not count and is made anew.
 
-def finish(folder: Path, environment: Environment) -> Environment:
-    """Mark the environment in `folder` as complete; before that it does not count."""
-    text = json.dumps({name: getattr(environment, name) for name in ("digest", "backend", "reference", "versions")})
-    making = folder / "environment.json.making"
+    Raises:
+        EnvironmentFailed: from `build`, or the cache folder cannot be written.
+
+    """
+    folder = cache_folder() / "environments" / digest[:32]
+    record = folder / "environment.json"
     try:
-        making.write_text(text, "utf-8")
-        making.rename(folder / "environment.json")
+        with locked(folder.with_name(f"{folder.name}.lock")):
+            if record.exists():
+                return Environment(digest, backend, str(folder), json.loads(record.read_text("utf-8")))
+            remove_folder(folder)
+            folder.mkdir(parents=True)
+            versions = dict(build(folder))
+            making = record.with_suffix(".making")
+            making.write_text(json.dumps(versions), "utf-8")
+            making.rename(record)
     except OSError as error:
-        raise SandboxUnavailable(f"The cache folder {folder} cannot be written: {error.strerror}.") from error
-    return environment
+        raise EnvironmentFailed(f"The environment could not be made: {error}.") from error
+    return Environment(digest, backend, str(folder), versions)

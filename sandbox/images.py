@@ -51,6 +51,7 @@ _TEXTS = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1000::/tmp/home:/bin/sh\n"
     "nobody:x:65534:65534::/nonexistent:/bin/false\n",
     "etc/group": "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n",
+    "etc/resolv.conf": "",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     "etc/gitconfig": "[safe]\n\tdirectory = *\n[user]\n\tname = agent\n\temail = agent@localhost\n",
 }

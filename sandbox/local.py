@@ -2,80 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
-import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
 from sandbox import furnishing
-from sandbox.errors import EnvironmentFailed, SandboxUnavailable
+from sandbox.errors import SandboxUnavailable
 from sandbox.limits import Limits
 from sandbox.owners import owned_folder, reap_folders, remove_folder
+from sandbox.pipes import PipeChannel, command_environment, probe_entries
 from sandbox.protocol import Environment, EnvironmentDefinition, Guarantee, Progress
 from sandbox.resident import PROBE, Client, Place, ResidentWorkspace, program
-from sandbox.tree import Entry, Tree
+from sandbox.tree import Tree
 
 _NOT_HERE = "Local processes run with your own rights on this machine; use the docker or bubblewrap backend."
-
-
-class PipeChannel:
-    """A resident behind the pipes of a child process."""
-
-    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
-        """Take over `process`, whose error stream goes to the file `errors`."""
-        if process.stdin is None or process.stdout is None:
-            raise AssertionError("pipes were asked for")
-        self._process = process
-        self._errors = errors
-        self._input, self._output = process.stdin, process.stdout
-        self._closing = threading.Lock()
-
-    def send(self, *parts: bytes) -> None:
-        try:
-            for part in parts:
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(self._input.fileno(), view) :]
-        except ValueError as error:
-            raise BrokenPipeError("closed") from error
-
-    def receive(self) -> bytes:
-        try:
-            return os.read(self._output.fileno(), 1 << 20)
-        except ValueError:
-            return b""
-
-    def close(self) -> None:
-        with self._closing:
-            with contextlib.suppress(OSError):
-                self._input.close()
-            try:
-                self._process.wait(10.0)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-
-    def release(self) -> None:
-        """Close what is left when nothing reads any more."""
-        self._output.close()
-        self._errors.close()
-
-    def complaint(self) -> str:
-        try:
-            size = os.fstat(self._errors.fileno()).st_size
-            return os.pread(self._errors.fileno(), 4096, max(0, size - 4096)).decode("utf-8", "replace")
-        except (OSError, ValueError):
-            return ""
-
-
-def probe_entries() -> Mapping[str, Entry]:
-    """Return the files of the probe folder, which every workspace gets read-only."""
-    return {path.name: Entry(path.read_bytes()) for path in sorted(PROBE.glob("*.py"))}
 
 
 class LocalSandbox:
@@ -98,26 +40,17 @@ class LocalSandbox:
     def prepare(self, definition: EnvironmentDefinition, progress: Progress) -> Environment:
         interpreter = furnishing.inspect(definition.interpreter or furnishing.own_base())
         digest = furnishing.environment_digest(self.name, definition, interpreter)
-        folder = furnishing.cache_folder() / "environments" / digest[:32]
-        if found := furnishing.finished(folder):
-            return found
-        try:
-            with furnishing.locked(folder.with_name(f"{folder.name}.lock")):
-                if found := furnishing.finished(folder):
-                    return found
-                remove_folder(folder)
-                folder.mkdir(parents=True)
-                pip = furnishing.pip_settings()
-                supplies = str(furnishing.supplies())
-                order = furnishing.furnish_order(definition, interpreter, pip, folder=str(folder), supplies_at=supplies)
-                env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-                for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "VIRTUAL_ENV"):
-                    env.pop(name, None)
-                argv = [interpreter.base, "-I", str(PROBE / "furnish.py")]
-                versions = furnishing.furnish(argv, order, progress, env)
-                return furnishing.finish(folder, Environment(digest, self.name, str(folder), versions))
-        except OSError as error:
-            raise EnvironmentFailed(f"The environment could not be made: {error}.") from error
+
+        def build(folder: Path) -> Mapping[str, str]:
+            supplies = str(furnishing.supplies())
+            pip = furnishing.pip_settings()
+            order = furnishing.furnish_order(definition, interpreter, pip, folder=str(folder), supplies_at=supplies)
+            env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+            for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "VIRTUAL_ENV"):
+                env.pop(name, None)
+            return furnishing.furnish([interpreter.base, "-I", str(PROBE / "furnish.py")], order, progress, env)
+
+        return furnishing.built_once(self.name, digest, build)
 
     def open(self, tree: Tree, environment: Environment, limits: Limits | None = None) -> ResidentWorkspace:
         limits = limits or Limits()
@@ -139,18 +72,8 @@ class LocalSandbox:
             (folder / "probe" / name).write_bytes(entry.data)
             (folder / "probe" / name).chmod(0o444)
         (folder / "probe").chmod(0o555)
-        errors = (folder / "errors").open("w+b")
         arguments, sent = program(platform.python_version())
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            bufsize=0,
-            env={},
-            start_new_session=True,
-        )
-        channel = PipeChannel(process, errors)
+        channel = PipeChannel([sys.executable, *arguments])
         channel.send(sent)
         client = Client(channel)
         venv = f"{environment.reference}/venv"
@@ -162,6 +85,7 @@ class LocalSandbox:
                 venv, f"{environment.reference}/pycache", str(folder / "home"), str(folder / "tmp")
             ),
             remove=(str(folder),),
+            rlimits={"DATA": limits.memory_bytes},
         )
 
         def closed() -> None:
@@ -186,18 +110,3 @@ class LocalSandbox:
     def close(self) -> None:
         for workspace in list(self._open.values()):
             workspace.close()
-
-
-def command_environment(venv: str, pycache: str, home: str, temporary: str) -> dict[str, str]:
-    """Return the whole environment of commands: small, fixed, nothing inherited."""
-    return {
-        "PATH": f"{venv}/bin:/usr/local/bin:/usr/bin:/bin",
-        "HOME": home,
-        "TMPDIR": temporary,
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "VIRTUAL_ENV": venv,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # Sealed bytecode of the environment's own modules and of nothing else, so that none can be stale or planted.
-        "PYTHONPYCACHEPREFIX": pycache,
-    }

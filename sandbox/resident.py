@@ -9,7 +9,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, cast
@@ -334,6 +334,8 @@ class Place:
     """Whom commands run as where the resident is root; None leaves everyone as they are."""
     ooms: tuple[str | int, ...] = ()
     """Files, or inherited descriptors, in one of which the kernel counts kills for memory."""
+    rlimits: Mapping[str, int] = field(default_factory=dict)
+    """Further limits of every process, by the part of their names after `RLIMIT_`."""
     folders: tuple[str, ...] = ()
     """Made at the start, as commands' own."""
     remove: tuple[str, ...] = ()
@@ -381,7 +383,7 @@ class ResidentWorkspace:
     def fill(self, tree: Tree, probe: Mapping[str, Entry]) -> None:
         """Greet the resident and write the tree and, as its own, the files of the probe folder."""
         place, limits = self._place, self._limits
-        rlimits = {"CORE": 0, "FSIZE": limits.file_bytes, "NOFILE": limits.open_files}
+        rlimits = {"CORE": 0, "FSIZE": limits.file_bytes, "NOFILE": limits.open_files, **place.rlimits}
         hello: dict[str, Any] = {"op": "hello", "uid": place.uid, "rlimits": rlimits}
         hello |= {"ooms": place.ooms, "remove": place.remove, "folders": place.folders}
         calls = [self._client.call(hello)[1]]

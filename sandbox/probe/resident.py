@@ -188,6 +188,9 @@ class Resident:
             answer: dict[str, Any] = {}
             if header["op"] == "hello":
                 self.config = header
+                for source in header["ooms"]:
+                    if isinstance(source, int):
+                        os.set_inheritable(source, False)
                 if header["uid"] is not None:
                     os.setgroups([])
                 for path in header["folders"]:

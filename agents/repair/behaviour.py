@@ -56,7 +56,7 @@ def profile(name: str, samples: Sequence[Sample]) -> Profile:
 
 
 def clusters(names: Sequence[str], behaviours: Behaviours) -> dict[str, int]:
-    """Number candidates so that those that did the same on every input share a number.
+    """Give candidates numbers, so that those that did the same on every input share a number.
 
     Candidates that could not be run this way stand alone.
     """

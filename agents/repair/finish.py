@@ -6,8 +6,9 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 
-from agents.edits import apply_edits, decode
+from agents.edits import decode, edited_files
 from agents.errors import EditError
+from agents.repair.naturalness import naturalness
 from agents.repair.problem import OnEvent, RepairEvent, RepairProblem
 from agents.repair.ranking import OFFER, Passing, Ranked, confidence, rank, reasons
 from agents.repair.schedule import Found
@@ -78,7 +79,14 @@ class Finish:
                     tests[path] = decode(entry.data).text
                 except EditError:
                     continue
-        return rank(passing, self._texts, behaviours, tests)
+        strange = {p.candidate.id: self._strangeness(p.candidate) for p in passing}
+        return rank(passing, self._texts, behaviours, tests, strange)
+
+    def _strangeness(self, candidate: Candidate) -> float:
+        try:
+            return -naturalness(candidate, self._problem.tree)
+        except EditError:
+            return 0.0
 
     def _behaviours(self, candidates: Sequence[Candidate], left: float) -> Behaviours:
         if not self._trials:
@@ -91,7 +99,7 @@ class Finish:
         left = self._end - time.monotonic()
         if left < 0.3:
             return ("There was no time left to run all tests on it.",)
-        overlay = overlay_of(candidate, self._texts)
+        overlay = edited_files(self._problem.tree, candidate.edits)
         trial = self._trials[0].confirm(
             candidate.id, overlay, expected=self._problem.steady, wall_seconds=max(1.0, left)
         )
@@ -113,9 +121,3 @@ def suspicion(candidate: Candidate, suspects: Sequence[Suspect], texts: Mapping[
         touched.setdefault(edit.path, set()).update(range(first, last + 1))
     scores = [s.score for s in suspects if s.line in touched.get(s.path, ())]
     return math.log(max([0.02, *scores]))
-
-
-def overlay_of(candidate: Candidate, texts: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole new texts of the files that a candidate changes."""
-    paths = dict.fromkeys(e.path for e in candidate.edits)
-    return {path: apply_edits(texts[path], [e for e in candidate.edits if e.path == path]) for path in paths}

@@ -32,6 +32,7 @@ WEIGHTS: Mapping[str, float] = {
     "dead": -4.0,
     "removed": -0.8,
     "fresh": -0.3,
+    "strange": -0.3,
 }
 """What each feature is worth, in units of the logarithm of a prior."""
 OFFER = 0.0
@@ -68,11 +69,13 @@ def rank(
     texts: Mapping[str, str],
     behaviours: Behaviours,
     tests: Mapping[str, str],
+    strangeness: Mapping[str, float],
     weights: Mapping[str, float] = WEIGHTS,
 ) -> list[Ranked]:
     """Return the passing candidates, best first.
 
-    `texts` maps paths to the base texts of changed files, `tests` to those of the failing tests' files.
+    `texts` maps paths to the base texts of changed files, `tests` to those of the failing tests' files; `strangeness`
+    says of each candidate, by its id, how badly it reads beside the code around it (0 where that is not known).
     """
     literals = _literals(tests.values())
     numbers = clusters([p.candidate.id for p in passing], behaviours)
@@ -92,6 +95,7 @@ def rank(
             "hangs": seen.hangs,
             "special": float(seen.special),
             "fresh": float(one.fresh),
+            "strange": strangeness.get(name, 0.0),
             **_text_features(one.candidate, texts, literals),
         }
         score = sum(weights.get(key, 0.0) * value for key, value in features.items())

@@ -23,7 +23,13 @@ BATCH_SECONDS = 0.4
 LARGEST_BATCH = 64
 
 JobKind = Literal["swap", "retry", "fresh"]
-MakePairs = Callable[[Sequence[tuple[Candidate, Trial]]], Iterator[Candidate]]
+MakePairs = Callable[[Sequence[Candidate], Sequence[Candidate]], Iterator[Candidate]]
+"""Promising candidates, most telling first, and all single ones → pairs, likeliest first."""
+PAIRS_AFTER = 0.45
+"""Share of the time after which pairs are tried beside single edits, when nothing has passed."""
+PARTNERS = 600
+"""Single candidates that may join a promising one."""
+PROMISING = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Schedule:
     deadline: float
     """In `time.monotonic` seconds: nothing is handed out afterwards."""
     make_pairs: MakePairs | None = None
-    doubt: Callable[[Candidate, Trial], bool] = lambda _candidate, _trial: False
+    doubt: Callable[[Candidate], bool] = lambda _candidate: False
     """Whether a failed trial by exchange should be repeated with a fresh import."""
     generated: int = 0
     tried: int = 0
@@ -72,7 +78,9 @@ class Schedule:
     _done: set[str] = field(default_factory=set)
     _running: int = 0
     _empty: bool = False
-    _paired: bool = False
+    _turn: bool = False
+    _singles: list[Candidate] = field(default_factory=list)
+    _pairs: Iterator[Candidate] | None = None
     _limit: int | None = None
     _stopped: bool = False
     _rate: float = 100.0
@@ -117,7 +125,9 @@ class Schedule:
         total = sum(self._spent.values()) + 0.5
         if self._fresh and self._spent["fresh"] < FRESH_SHARE * total:
             return Job("fresh", (self._fresh.popleft(),))
-        waiting = next((tier for tier in range(1, len(TIERS)) if self._retry[tier]), None)
+        # Once something passed, what ran out of time is not worth the wait.
+        tiers = range(1, 1 if self.found else len(TIERS))
+        waiting = next((tier for tier in tiers if self._retry[tier]), None)
         if waiting is not None and self._spent["retry"] < RETRY_SHARE * total:
             return self._again(waiting)
         batch = self._pull()
@@ -127,34 +137,49 @@ class Schedule:
             return Job("fresh", (self._fresh.popleft(),))
         if waiting is not None:
             return self._again(waiting)
-        if not self._paired and not self._running and self.make_pairs is not None and not self.found:
-            self._paired = True
-            self._empty = False
-            self.stream = self.make_pairs(tuple(self.promising))
-            return self._choose()
         return None
 
     def _again(self, tier: int) -> Job:
         queue = self._retry[tier]
-        size = min(len(queue), 8 if tier == 1 else 2)
+        size = min(len(queue), 4 if tier == 1 else 1)
         return Job("retry", tuple(queue.popleft() for _ in range(size)), tier)
 
     def _pull(self) -> tuple[Candidate, ...]:
-        if self._empty:
-            return ()
         size = FIRST_BATCH if self.generated < 4 * FIRST_BATCH else int(self._rate * BATCH_SECONDS)
         batch = []
         for _ in range(max(4, min(LARGEST_BATCH, size))):
-            candidate = next(self.stream, None)
+            candidate = self._one()
             if candidate is None:
-                self._empty = True
                 break
-            if candidate.id in self._orders:
-                continue
-            self._orders[candidate.id] = self.generated
-            self.generated += 1
-            batch.append(candidate)
+            if candidate.id not in self._orders:
+                self._orders[candidate.id] = self.generated
+                self.generated += 1
+                batch.append(candidate)
         return tuple(batch)
+
+    def _one(self) -> Candidate | None:
+        """Return the next single edit or pair; in turns, once half of the time went by in vain."""
+        late = time.monotonic() > self.started + PAIRS_AFTER * (self.deadline - self.started)
+        if not self.found and (late or self._empty):
+            self._turn = not self._turn
+            if self._turn or self._empty:
+                pair = self._pair()
+                if pair is not None:
+                    return pair
+        single = None if self._empty else next(self.stream, None)
+        if single is None:
+            self._empty = True
+        elif len(self._singles) < PARTNERS:
+            self._singles.append(single)
+        return single
+
+    def _pair(self) -> Candidate | None:
+        if self._pairs is None:
+            telling = sorted(self.promising, key=lambda p: (-p[1].passed, -p[1].moved, -p[0].prior))[:PROMISING]
+            if self.make_pairs is None or not telling or (self._running and not self._singles):
+                return None
+            self._pairs = self.make_pairs([candidate for candidate, _ in telling], self._singles)
+        return next(self._pairs, None)
 
     def take(self, job: Job, candidate: Candidate, trial: Trial) -> bool:
         """Note a result; True where the candidate is the newest that passed."""
@@ -175,7 +200,7 @@ class Schedule:
             elif trial.verdict == "failed":
                 if trial.passed or trial.moved:
                     self.promising.append((candidate, trial))
-                if job.kind != "fresh" and self.doubt(candidate, trial):
+                if job.kind != "fresh" and self.doubt(candidate):
                     self._fresh.append(candidate)
             return False
 

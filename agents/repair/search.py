@@ -1,4 +1,4 @@
-"""Tries candidates in the order of their likelihood, in parallel and under a budget, and chooses among those that pass."""
+"""Tries candidates in the order of their likelihood, in parallel and under a budget."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from agents.edits import decode
+from agents.edits import decode, edited_files
 from agents.errors import EditError
-from agents.repair.finish import Finish, overlay_of
+from agents.repair.finish import Finish
 from agents.repair.generate import Context, generate
 from agents.repair.localise import is_test_path, rank_suspects
+from agents.repair.pairs import pairs
 from agents.repair.places import Places
 from agents.repair.problem import EventKind, OnEvent, RepairEvent, RepairProblem
 from agents.repair.schedule import TIERS, Job, Schedule
@@ -74,7 +75,7 @@ class Search:
         ]
         context = Context(failures=self._failures(), issue=self._problem.issue)
         stream = (c for c in generate(self._problem.tree, suspects, context=context) if self._permitted(c))
-        schedule = Schedule(stream, self._end - self._reserve, self._pairs(stream), self._doubt, started=self._begun)
+        schedule = Schedule(stream, self._end - self._reserve, self._pairs, self._doubt, started=self._begun)
         watcher = threading.Thread(target=self._watch, args=(schedule,), daemon=True)
         workers = [threading.Thread(target=self._work, args=(t, schedule), daemon=True) for t in trials]
         try:
@@ -147,10 +148,10 @@ class Search:
                 continue
         return texts
 
-    def _pairs(self, stream: Iterator[Candidate]) -> None:
-        return None
+    def _pairs(self, promising: Sequence[Candidate], singles: Sequence[Candidate]) -> Iterator[Candidate]:
+        return pairs(promising, singles, tree=self._problem.tree)
 
-    def _doubt(self, candidate: Candidate, trial: Trial) -> bool:
+    def _doubt(self, candidate: Candidate) -> bool:
         return self._places.ran_on_import(candidate)
 
     def _work(self, trials: Trials, schedule: Schedule) -> None:
@@ -176,12 +177,13 @@ class Search:
         if job.kind == "fresh":
             candidate = job.candidates[0]
             left = max(1.0, schedule.deadline - time.monotonic())
-            overlay = overlay_of(candidate, self._texts)
+            overlay = edited_files(self._problem.tree, candidate.edits)
             trial = trials.try_fresh(candidate.id, overlay, wall_seconds=min(30.0, left))
             self._take(schedule, job, candidate, trial)
             return
         by_id = {c.id: c for c in job.candidates}
-        for trial in trials.try_batch(job.candidates, cpu_seconds=TIERS[job.tier]):
+        left = max(0.1, schedule.deadline - time.monotonic())
+        for trial in trials.try_batch(job.candidates, cpu_seconds=TIERS[job.tier], seconds=left):
             self._take(schedule, job, by_id[trial.id], trial)
 
     def _take(self, schedule: Schedule, job: Job, candidate: Candidate, trial: Trial) -> None:
@@ -228,7 +230,7 @@ def related_tests(problem: RepairProblem, paths: frozenset[str]) -> tuple[str, .
     found = [t for t in problem.steady if paths & set(coverage.get(t, ())) or (t.split("::", 1)[0] in beside)]
     found.sort(key=lambda t: (t.split("::", 1)[0] not in beside, seconds.get(t, 0.0)))
     files: dict[str, None] = {}
-    kept = []
+    kept: list[str] = []
     for test in found:
         file = test.split("::", 1)[0]
         if file not in files and len(files) >= RELATED_FILES:

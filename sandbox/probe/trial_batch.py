@@ -7,15 +7,12 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
+from .trial_live import Live, State, Swap, apply, find_source
+from .trial_units import NotSwappable, Source, Uncompilable, Unit
+from .trial_wire import Broken, Channel, Message, Summary
+
 if TYPE_CHECKING:
-    from sandbox.probe.trial_live import Live, State, Swap, apply, find_source
-    from sandbox.probe.trial_tests import Broken, Summary, Tests
-    from sandbox.probe.trial_units import NotSwappable, Source, Uncompilable, Unit
-    from sandbox.probe.trial_wire import Channel, Message
-else:
-    from trial_live import apply, find_source
-    from trial_tests import Broken
-    from trial_units import NotSwappable, Uncompilable
+    from .trial_tests import Tests
 
 FACTOR = 5.0
 """A test gets so many times the CPU time that it took on the base, or the tier's time where that is more."""
@@ -69,7 +66,12 @@ class Trier:
 
     def limit(self, name: str, tier: float) -> float:
         """Return the CPU seconds that a test gets."""
-        return max(tier, FACTOR * float(self.base.get(name, {}).get("cpu", 0.0)) + 0.01)
+        base = self.base.get(name, {})
+        if base.get("outcome") == "timeout":
+            return tier
+        # The CPU clock may tick as seldom as every 10 ms.
+        took = max(float(base.get("cpu", 0.0)), min(float(base.get("wall", 0.0)), 0.01))
+        return max(tier, FACTOR * took)
 
     def signature(self, targets: Sequence[str]) -> List[List[Any]]:
         """Run targets as the code stands and say how each ended, in a form that can be compared."""
@@ -81,7 +83,7 @@ class Trier:
         self.tests.tear_down()
         return found
 
-    def try_one(self, candidate: Message, order: Message) -> Message:
+    def try_one(self, candidate: Message, order: Message, out: Channel) -> Message:
         """Return the result of one candidate; the code is as before on return."""
         begun = time.perf_counter()
         result: Message = {"op": "trial", "id": candidate["id"], "way": "swap"}
@@ -101,6 +103,7 @@ class Trier:
         try:
             self.run_targets(result, order)
             if result["verdict"] == "passed" and order.get("related"):
+                out.send({"op": "related"})
                 self.run_related(result, order, swaps, undo)
         except Broken as error:
             result.update(verdict="timeout" if str(error) == "timeout" else "error", exception=str(error), broken=True)
@@ -168,8 +171,11 @@ class Trier:
         """Try candidates in this process and report each; runs in a child."""
         self.tests.arm()
         for index, candidate in enumerate(candidates):
+            if time.monotonic() > order["until"]:
+                out.send({"op": "late"})
+                return
             out.send({"op": "start", "index": index})
-            result = self.try_one(candidate, order)
+            result = self.try_one(candidate, order, out)
             out.send(result)
             if result.get("broken"):
                 return

@@ -11,22 +11,14 @@ import signal
 import sys
 import time
 import types
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set
+from typing import Any, Dict, List, Optional, Sequence, Set
 
-if TYPE_CHECKING:
-    from sandbox.probe.trial_batch import Trier
-    from sandbox.probe.trial_inputs import Call, Recorder, generate
-    from sandbox.probe.trial_live import Swap, apply
-    from sandbox.probe.trial_tests import Broken, OutOfTime
-    from sandbox.probe.trial_units import NotSwappable, Uncompilable
-    from sandbox.probe.trial_values import canonical, fingerprint
-    from sandbox.probe.trial_wire import Channel, Message
-else:
-    from trial_inputs import Recorder, generate
-    from trial_live import apply
-    from trial_tests import Broken, OutOfTime
-    from trial_units import NotSwappable, Uncompilable
-    from trial_values import canonical, fingerprint
+from .trial_batch import Trier
+from .trial_inputs import Call, Recorder, generate
+from .trial_live import Swap, apply
+from .trial_units import NotSwappable, Uncompilable
+from .trial_values import canonical, fingerprint
+from .trial_wire import Broken, Channel, Message, OutOfTime
 
 RECORDED = 120
 """Recorded calls that are compared, at most."""
@@ -50,7 +42,7 @@ class Behaviour:
         for candidate in self.order["candidates"]:
             try:
                 plans[candidate["id"]] = self.trier.plan(candidate["edits"])
-            except (Uncompilable, NotSwappable):
+            except (Uncompilable, NotSwappable):  # noqa: PERF203 - few, and each on its own
                 unknown.append(candidate["id"])
         self.trier.tests.arm()
         calls = self.inputs(plans)

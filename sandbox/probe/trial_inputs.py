@@ -7,12 +7,9 @@ import dis
 import random
 import sys
 import types
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-if TYPE_CHECKING:
-    from sandbox.probe.trial_values import canonical
-else:
-    from trial_values import canonical
+from .trial_values import canonical
 
 _LAZY = 0x20 | 0x80 | 0x200
 """Code flags of generators, coroutines and asynchronous generators."""
@@ -190,7 +187,7 @@ def vary(value: Any, pool: Pool, dice: random.Random, depth: int = 5) -> Any:
         if depth and value and dice.random() < 0.8:
             # Tuples are records more often than sequences: keep their length.
             at = dice.randrange(len(value))
-            return value[:at] + (vary(value[at], pool, dice, depth - 1),) + value[at + 1 :]
+            return (*value[:at], vary(value[at], pool, dice, depth - 1), *value[at + 1 :])
         return tuple(_vary_sequence(list(value), pool, dice, depth))
     if kind is set or kind is frozenset:
         try:
@@ -325,7 +322,7 @@ def generate(calls: Sequence[Call], constants: Sequence[Any], wanted: int, seed:
             for _ in range(dice.choice((1, 1, 1, 2, 3))):
                 _vary_one(positional, keywords, by_code[id(origin.code)], pool, dice)
             key, nodes = canonical([positional, keywords])
-        except Exception:
+        except Exception:  # noqa: S112 - a value that cannot be copied or written down makes no input
             continue
         if nodes > NODES or (id(origin.code), key) in seen:
             continue

@@ -10,12 +10,9 @@ import gc
 import os
 import sys
 import types
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-if TYPE_CHECKING:
-    from sandbox.probe.trial_units import NotSwappable, Source, Splice, Uncompilable, Unit, pair_codes
-else:
-    from trial_units import NotSwappable, Source, Splice, Uncompilable, Unit, pair_codes
+from .trial_units import NotSwappable, Source, Splice, Uncompilable, Unit, pair_codes
 
 Swap = Tuple[types.FunctionType, types.CodeType, Any, Any]
 """A function with the code, the defaults and the keyword defaults that it gets."""
@@ -60,7 +57,8 @@ class Live:
     def real(self, filename: str) -> str:
         found = self._real.get(filename)
         if found is None:
-            found = self._real[filename] = os.path.realpath(filename)
+            # Generated code has names such as <string>, which would look like files of the current folder.
+            found = self._real[filename] = filename if filename[:1] == "<" else os.path.realpath(filename)
         return found
 
     def _ours(self, function: Any) -> bool:
@@ -267,16 +265,17 @@ def _is(one: object, other: object) -> bool:
 
 def _restore_class(owner: type, kept: Dict[str, Any]) -> None:
     for name in [name for name in vars(owner) if name not in kept]:
-        try:
-            delattr(owner, name)
-        except (AttributeError, TypeError):
-            pass
+        _try(delattr, owner, name)
     for name, value in kept.items():
         if vars(owner).get(name, kept) is not value:
-            try:
-                setattr(owner, name, value)
-            except (AttributeError, TypeError):
-                pass
+            _try(setattr, owner, name, value)
+
+
+def _try(change: Callable[..., None], *arguments: Any) -> None:
+    try:
+        change(*arguments)
+    except (AttributeError, TypeError):
+        pass
 
 
 def _restorer(value: Any, keep: Any) -> Callable[[], None]:

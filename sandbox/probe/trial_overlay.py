@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.machinery
 import os
+import random
 import signal
 import socket
 import sys
@@ -13,38 +13,46 @@ import types
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
+from . import failures, importing, service, warm
+from .trial_batch import FACTOR
+from .trial_wire import Broken, Channel, Message, Summary, kill, start, sweep, watch
+
 if TYPE_CHECKING:
-    from sandbox.probe.trial_batch import FACTOR
-    from sandbox.probe.trial_tests import Broken, Plugin, Summary, Tests, run_session
-    from sandbox.probe.trial_wire import Channel, Message, kill, start, sweep, watch
-else:
-    from trial_batch import FACTOR
-    from trial_tests import Broken, run_session
-    from trial_wire import Channel, kill, start, sweep, watch
+    from .trial_tests import Tests
 
 
-def install(root: str, overlay: Dict[str, str]) -> None:
-    """Make imports of the files under `root` that are named in `overlay` see the given texts instead."""
-    texts = {os.path.join(root, path): text for path, text in overlay.items()}
-    # Public names of the standard library's loader, changed in this short-lived process only.
-    loader: Any = importlib.machinery.SourceFileLoader
-    plain_code: Callable[[Any, str], Optional[types.CodeType]] = loader.get_code
-    plain_data: Callable[[Any, str], bytes] = loader.get_data
+def prepare(order: Message, overlay: Dict[str, bytes]) -> None:
+    """Make this process one in which the project's tests can be collected, with some sources replaced."""
+    root = order["root"]
+    os.chdir(root)
+    random.seed(0)
+    os.environ.update(order.get("env", {}))
+    if not order.get("autoload", True):
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    paths = [os.path.normpath(os.path.join(root, path)) for path in order.get("pythonpath", ())]
+    if paths:
+        inherited = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths + ([inherited] if inherited else []))
+    sys.path[:0] = paths
+    importing.install(root, failures.Places(root).relative, overlay)
+
+
+def _share_compiled() -> None:
+    """Keep what is compiled of unchanged sources, for this process and those forked from it later."""
+    loader: Any = importing.SourceLoader
+    plain: Callable[[Any, str], Optional[types.CodeType]] = loader.get_code
 
     def get_code(self: Any, fullname: str) -> Optional[types.CodeType]:
-        text = texts.get(os.path.realpath(self.path))
-        if text is None:
-            return plain_code(self, fullname)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            return compile(text, self.path, "exec", dont_inherit=True)
-
-    def get_data(self: Any, path: str) -> bytes:
-        text = texts.get(os.path.realpath(path))
-        return plain_data(self, path) if text is None else text.encode("utf-8", "surrogateescape")
+        data = self.get_data(self.path)
+        key = (self.path, data)
+        if key not in _compiled:
+            _compiled[key] = plain(self, fullname)
+        return _compiled[key]
 
     loader.get_code = get_code
-    loader.get_data = get_data
+
+
+_compiled: Dict[Tuple[str, bytes], Optional[types.CodeType]] = {}
 
 
 class Zygote:
@@ -67,6 +75,7 @@ class Zygote:
             finally:
                 os._exit(status)
         theirs.close()
+        self.warm = False
         self._socket = ours
         self.channel = Channel(ours.fileno(), ours.fileno())
 
@@ -79,6 +88,19 @@ class Zygote:
             answer = None
         return answer or {"op": "trial", "id": message.get("id"), "verdict": "crashed", "way": "overlay", "lost": True}
 
+    def preload(self) -> None:
+        """Let it load what this process has loaded of others' packages, and compile the project's modules."""
+        self.warm = True
+        root = self._order["root"]
+        own = service.own_names(self._order)
+        names = [name for name in warm.loaded() if name.partition(".")[0] not in own]
+        files = []
+        for module in list(sys.modules.values()):
+            path = getattr(module, "__file__", None)
+            if isinstance(path, str) and path.endswith(".py") and path.startswith(root + os.sep):
+                files.append(path)
+        self.ask({"op": "preload", "modules": names, "files": files})
+
     def close(self) -> None:
         self._socket.close()
         kill(self.pid)
@@ -86,20 +108,34 @@ class Zygote:
 
 def _serve(opening: Message, channel: Channel) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _share_compiled()
     while True:
         order = channel.receive()
         if order is None:
             return
         if order["op"] == "preload":
-            for name in order["modules"]:
-                try:
-                    importlib.import_module(name)
-                except BaseException:
-                    continue
+            _preload(order["modules"], order["files"])
             channel.send({"op": "preloaded"})
         else:
             channel.send(_overlay(opening, order, channel))
             sweep()
+
+
+def _preload(names: List[str], files: List[str]) -> None:
+    for name in names:
+        _quietly(importlib.import_module, name)
+    for path in files:
+        _quietly(importing.SourceLoader("", path).get_code, "")
+
+
+def _quietly(load: Callable[[str], Any], name: str) -> None:
+    """Load what can be loaded; the rest will say so where it is needed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            load(name)
+        except BaseException:
+            pass
 
 
 def _overlay(opening: Message, order: Message, channel: Channel) -> Message:
@@ -114,10 +150,12 @@ def _overlay(opening: Message, order: Message, channel: Channel) -> Message:
             result.update(message["result"])
 
     def work(out: Channel) -> None:
-        install(opening["root"], order["overlay"])
+        prepare(opening, {path: text.encode("latin-1") for path, text in order["overlay"].items()})
+        from .trial_tests import run_session
+
         runner = _Runner(order, out)
-        code, plugin = run_session(dict(opening, files=order["files"]), runner.serve)
-        runner.ended(code, plugin)
+        code, errors = run_session(dict(opening, files=order["files"]), runner.serve)
+        runner.ended(code, errors)
 
     wall = float(order.get("wall", 30.0))
     pid, child = start(work, int(opening.get("memory", 1 << 29)), (channel.source,))
@@ -145,7 +183,7 @@ class _Runner:
         tests.arm()
         targets: List[str] = self._order["tests"]
         expected = set(self._order.get("expect", ()))
-        names = list(tests.items) if self._order.get("all") else targets + [n for n in self._order.get("expect", ())]
+        names = list(tests.items) if self._order.get("all") else targets + list(self._order.get("expect", ()))
         names = [name for name in names if name in tests.items]
         absent = [name for name in targets if name not in tests.items]
         limits: Dict[str, float] = self._order.get("limits", {})
@@ -183,6 +221,8 @@ class _Runner:
             if gone and result["verdict"] == "passed" and self._order.get("all"):
                 result.setdefault("breaks", gone[0])
         self._out.send({"op": "result", "result": result})
+        # What plugins do at a session's end is of no interest, and can take longer than the tests.
+        os._exit(0)
 
     @staticmethod
     def _one(tests: Tests, name: str, limit: float, following: Optional[str]) -> Summary:
@@ -192,9 +232,9 @@ class _Runner:
             outcome = "timeout" if str(error) == "timeout" else "error"
             return {"test": name, "outcome": outcome, "exception": str(error)}
 
-    def ended(self, code: int, plugin: Plugin) -> None:
+    def ended(self, code: int, errors: str) -> None:
         """Say so where no test could be served at all."""
         if not self._served:
-            text = plugin.errors[0][1][-300:] if plugin.errors else "pytest ended with code %d" % code
+            text = errors[-300:] or "pytest ended with code %d" % code
             result = {"verdict": "error", "exception": "collection", "message": text}
             self._out.send({"op": "result", "result": result})

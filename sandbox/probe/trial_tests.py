@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
 import signal
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+import unittest
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
 from _pytest import runner
 from _pytest.reports import TestReport
 
-Summary = Dict[str, Any]
-_ATOMS = (int, float, complex, str, bytes, bool, type(None), type, types.FunctionType, types.BuiltinFunctionType)
+from . import pytest_options, selection
+from .trial_wire import Broken, OutOfTime, Summary
+
+_ATOMS: Tuple[type, ...] = (
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bool,
+    type(None),
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+)
 AGAIN = 0.05
 """CPU seconds between repeated interruptions of a test that swallowed the first."""
-
-
-class OutOfTime(BaseException):
-    """Raised inside a test that used up its CPU time; not an Exception, so that few handlers swallow it."""
-
-
-class Broken(Exception):
-    """The test machinery itself was hit: this process is not to be trusted with further candidates."""
 
 
 def _immutable(value: Any, depth: int = 4) -> bool:
@@ -62,7 +69,7 @@ class Tests:
                 if not _immutable(value):
                     try:
                         kept[key] = copy.deepcopy(value)
-                    except Exception:
+                    except Exception:  # noqa: S112 - what cannot be copied is shared
                         continue
             self._params[name] = kept
 
@@ -105,11 +112,15 @@ class Tests:
         }
         if self._fired:
             summary["outcome"] = "timeout"
-        elif self.info is not None and summary["outcome"] != "passed":
-            summary.update(self.where(self.info.value))
-        self.info = None
+        else:
+            summary.update(self.reason())
         item.funcargs = None
         return summary
+
+    def reason(self) -> Summary:
+        """Return why the test that ran last did not pass, nothing where it did."""
+        info, self.info = self.info, None
+        return {} if info is None else self.where(info.value)
 
     def tear_down(self) -> None:
         """End the fixtures that are still set up."""
@@ -153,13 +164,21 @@ class Plugin:
     def __init__(self, root: str, serve: Callable[[Tests], None]) -> None:
         self.root = root
         self._serve = serve
-        self.tests: Optional[Tests] = None
-        self.errors: List[Tuple[str, str]] = []
+        self._tests: Optional[Tests] = None
+        self.errors: List[str] = []
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any, parser: Any, args: List[str]) -> Iterator[None]:
+        outcome: Any = yield
+        if outcome.excinfo is None:
+            pytest_options.neutralise(early_config, args, parser, self.root)
+        else:
+            self.errors.append("%s: %s" % (outcome.excinfo[0].__name__, outcome.excinfo[1]))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.errors.append((report.nodeid, str(report.longrepr)[-2000:]))
+            self.errors.append(report.nodeid + ": " + str(report.longrepr)[-1000:])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> TestReport:
@@ -167,41 +186,31 @@ class Plugin:
         info = call.excinfo
         outcome: Any = "passed"
         if info is not None:
-            outcome = "skipped" if isinstance(info.value, (pytest.skip.Exception, _SKIP)) else "failed"
-            if outcome == "failed" and self.tests is not None and self.tests.info is None:
-                self.tests.info = info
-        return TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
+            outcome = "skipped" if isinstance(info.value, (pytest.skip.Exception, unittest.SkipTest)) else "failed"
+            if outcome == "failed" and self._tests is not None and self._tests.info is None:
+                self._tests.info = info
+        when: Any = call.when
+        return TestReport(item.nodeid, item.location, {}, outcome, None, when)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self.tests = Tests(session, self.root)
-        self._serve(self.tests)
+        if not session.items:
+            return True
+        self._tests = Tests(session, self.root)
+        self._serve(self._tests)
         return True
 
 
-def _skip_of_unittest() -> type:
-    import unittest
-
-    return unittest.SkipTest
-
-
-_SKIP = _skip_of_unittest()
-
-
-def pytest_arguments(order: Dict[str, Any]) -> List[str]:
-    """Return the command line for a session; `order` is the host's opening message."""
-    arguments = ["-q", "-s", "--tb=no", "--assert=plain", "--continue-on-collection-errors"]
-    arguments += ["-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:randomly", "-p", "no:rerunfailures"]
-    for name in order.get("plugins", ()):
-        arguments += ["-p", name]
-    return arguments + list(order.get("options", ())) + list(order.get("files", ()))
-
-
-def run_session(order: Dict[str, Any], serve: Callable[[Tests], None]) -> Tuple[int, Plugin]:
-    """Collect the tests and hand them to `serve`; returns pytest's exit code and the plugin."""
+def run_session(order: Dict[str, Any], serve: Callable[[Tests], None]) -> Tuple[int, str]:
+    """Collect the tests and hand them to `serve`; returns pytest's exit code and what was said of collection."""
     plugin = Plugin(order["root"], serve)
-    for folder in reversed(order.get("pythonpath", ())):
-        path = os.path.normpath(os.path.join(order["root"], folder))
-        if path not in sys.path:
-            sys.path.insert(0, path)
-    return int(pytest.main(pytest_arguments(order), plugins=[plugin])), plugin
+    paths = selection.Selection(order["files"]).paths(order["root"])
+    if order["files"] and not paths:
+        return 5, "none of the test files exists"
+    plan = dict(order, seed=0)
+    arguments = pytest_options.arguments(plan, paths, lambda name: importlib.util.find_spec(name) is not None)
+    # Assertions need no explanations here, and output goes nowhere.
+    arguments[len(arguments) - len(paths) : len(arguments) - len(paths)] = ["-q", "--tb=no", "--assert=plain", "-s"]
+    sys.argv[:] = [pytest.__file__, *arguments]
+    code = int(pytest.main(arguments, plugins=[plugin]))
+    return code, "; ".join(plugin.errors)[-4000:]

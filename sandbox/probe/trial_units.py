@@ -1,8 +1,8 @@
 """Where the functions of a source file lie, and how one of them is compiled alone."""
 
 from __future__ import annotations
+import __future__  # the flags of future statements, looked up by name
 
-import __future__
 import ast
 import re
 import types
@@ -44,7 +44,7 @@ class Unit:
 
     @property
     def qualname(self) -> str:
-        return ".".join(self.classes + (self.name,))
+        return ".".join((*self.classes, self.name))
 
 
 class Source:
@@ -85,7 +85,7 @@ class Source:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield self._unit(node, classes)
             elif isinstance(node, ast.ClassDef):
-                yield from self._find(node.body, classes + (node.name,))
+                yield from self._find(node.body, (*classes, node.name))
             else:
                 for field in ("body", "orelse", "finalbody"):
                     yield from self._find(getattr(node, field, None) or (), classes)

@@ -21,7 +21,7 @@ class _Writer:
         self.nodes = 0
         self._inside: Dict[int, int] = {}
 
-    def write(self, value: Any, depth: int) -> None:  # noqa: C901 - one case after another
+    def write(self, value: Any, depth: int) -> None:
         self.nodes += 1
         kind = type(value)
         out = self.parts.append
@@ -106,7 +106,7 @@ class _Writer:
         self.parts.append("object " + kind.__qualname__)
         if attributes:
             self._dict(attributes, dict, depth)
-        elif kind.__repr__ is not object.__repr__:
+        elif kind.__dict__.get("__repr__") is not None:
             self.parts.append(repr(value))
 
 

@@ -7,15 +7,22 @@ import resource
 import select
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-if TYPE_CHECKING:
-    from sandbox.probe import frames
-else:
-    import frames
+from . import frames
 
 Message = Dict[str, Any]
+Summary = Dict[str, Any]
+"""How one test ended."""
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class OutOfTime(BaseException):
+    """Raised inside a test that used up its CPU time; not an Exception, so that few handlers swallow it."""
+
+
+class Broken(Exception):
+    """The test machinery itself was hit: this process is not to be trusted with further candidates."""
 
 
 class Channel:
@@ -102,13 +109,17 @@ def children() -> List[int]:
 
 def kill(pid: int) -> None:
     """End a child that leads its own session, with everything that it started."""
-    for target in (-pid, pid):
-        try:
-            os.kill(target, signal.SIGKILL)
-        except OSError:
-            pass
+    _signal(-pid)
+    _signal(pid)
     try:
         os.waitpid(pid, 0)
+    except OSError:
+        pass
+
+
+def _signal(target: int) -> None:
+    try:
+        os.kill(target, signal.SIGKILL)
     except OSError:
         pass
 

@@ -174,11 +174,6 @@ class Trials:
     ) -> None:
         self.close()
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether the event that ends all trials was set."""
-        return self._stop.is_set()
-
     def files(self, names: Iterable[str]) -> list[str]:
         """Return the test files of node ids, in order of first appearance."""
         return list(dict.fromkeys(name.split("::", 1)[0] for name in names))
@@ -203,6 +198,7 @@ class Trials:
             self._send(
                 {
                     "op": "open",
+                    "kind": self._harness.kind,
                     "root": root,
                     "pythonpath": self._harness.pythonpath,
                     "options": self._harness.options,
@@ -238,15 +234,15 @@ class Trials:
             self._process.close()
             self._process = None
 
-    def preload(self) -> None:
-        """Let `try_fresh` start from a process that has imported what the project needs from elsewhere."""
-        self._send({"op": "preload"})
-        self._receive()
-
     def try_batch(
-        self, batch: Sequence[Change], *, cpu_seconds: float = FIRST_TIER, related_seconds: float = 2.0
+        self,
+        batch: Sequence[Change],
+        *,
+        cpu_seconds: float = FIRST_TIER,
+        related_seconds: float = 2.0,
+        seconds: float = 1e9,
     ) -> Iterator[Trial]:
-        """Yield one trial for each change, not always in order; ends early when cancelled.
+        """Yield one trial for each change, not always in order; ends early when cancelled or after `seconds`.
 
         Each target gets `cpu_seconds` or five times what it took on the base. Candidates that kill the worker are
         `crashed`; the worker is started again.
@@ -257,7 +253,8 @@ class Trials:
         """
         todo = {change.id: change for change in batch}
         isolate = False
-        while todo and not self.cancelled:
+        end = time.monotonic() + seconds
+        while todo and not self._stop.is_set():
             order = {
                 "op": "batch",
                 "candidates": [_wire(change) for change in todo.values()],
@@ -265,6 +262,7 @@ class Trials:
                 "related": self._related,
                 "related_seconds": related_seconds,
                 "isolate": isolate,
+                "seconds": max(0.0, end - time.monotonic()),
             }
             try:
                 self._send(order)
@@ -274,7 +272,7 @@ class Trials:
                     yield _trial(message)
                 return
             except _Lost as error:
-                if self.cancelled:
+                if self._stop.is_set():
                     return
                 self._restart(error)
                 if isolate and todo:
@@ -286,7 +284,7 @@ class Trials:
     def try_fresh(
         self,
         name: str,
-        overlay: Mapping[str, str],
+        overlay: Mapping[str, bytes],
         *,
         expected: Sequence[str] = (),
         cpu_seconds: float = 1.0,
@@ -300,7 +298,7 @@ class Trials:
     def confirm(
         self,
         name: str,
-        overlay: Mapping[str, str],
+        overlay: Mapping[str, bytes],
         *,
         expected: Sequence[str],
         wall_seconds: float = 60.0,
@@ -309,13 +307,16 @@ class Trials:
 
         Where the time ends first, `complete` is false and what ran decides.
         """
-        files = list(self._harness.paths)
+        if self._harness.kind == "pytest":
+            files = list(self._harness.paths)
+        else:
+            files = self.files(self._targets + tuple(expected))
         return self._fresh(name, overlay, files, expected, True, 5.0, wall_seconds, wall_seconds * 0.8)
 
     def _fresh(  # noqa: PLR0913, RUF100 - one message, built in one place
         self,
         name: str,
-        overlay: Mapping[str, str],
+        overlay: Mapping[str, bytes],
         files: Sequence[str],
         expected: Sequence[str],
         everything: bool,
@@ -327,7 +328,7 @@ class Trials:
         order = {
             "op": "overlay",
             "id": name,
-            "overlay": dict(overlay),
+            "overlay": {path: data.decode("latin-1") for path, data in overlay.items()},
             "files": files,
             "tests": [run.test for run in self.opened.targets] if self.opened else list(self._targets),
             "expect": list(expected),
@@ -345,7 +346,7 @@ class Trials:
                     return _trial(message)
                 self._restart(_Lost("the process for fresh imports ended"))
             except _Lost as error:
-                if self.cancelled:
+                if self._stop.is_set():
                     break
                 self._restart(error)
         return Trial(name, "crashed", "overlay", message="it ended the worker")
@@ -366,7 +367,7 @@ class Trials:
             self._send(order)
             message = self._receive()
         except _Lost as error:
-            if not self.cancelled:
+            if not self._stop.is_set():
                 self._restart(error)
             return Behaviours((), frozenset(change.id for change in changes))
         return Behaviours(
@@ -394,7 +395,7 @@ class Trials:
             raise SandboxBroken("the trial worker is not open")
         quiet = time.monotonic() + SILENCE
         while not self._waiting:
-            if self.cancelled:
+            if self._stop.is_set():
                 raise _Lost("cancelled")
             try:
                 data = self._process.receive(0.2)

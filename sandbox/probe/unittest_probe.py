@@ -118,12 +118,16 @@ class Result(unittest.TestResult):
         known = self._ids.get(id(test))
         if known is not None:
             return known
+        made = getattr(test, "_dt_test", None)
         module = sys.modules.get(type(test).__module__)
-        path = self._places.relative(str(getattr(module, "__file__", "") or ""))
-        name = str(getattr(test, "_testMethodName", "") or test.id())
-        node_id = "{}::{}::{}".format(path or type(test).__module__, type(test).__qualname__, name)
-        if not hasattr(test, "_testMethodName"):
-            node_id = "{}::{}".format(path or type(test).__module__, name)
+        file = getattr(module, "__file__", "") if made is None else made.filename
+        path = self._places.relative(str(file or "")) or type(test).__module__
+        if made is not None:
+            node_id = "{}::{}".format(path, made.name)
+        elif hasattr(test, "_testMethodName"):
+            node_id = "{}::{}::{}".format(path, type(test).__qualname__, test._testMethodName)  # noqa: SLF001
+        else:
+            node_id = "{}::{}".format(path, test.id())
         count = self._taken[node_id] = self._taken.get(node_id, 0) + 1
         if count > 1:
             node_id += "[{}]".format(count)

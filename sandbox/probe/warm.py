@@ -26,12 +26,13 @@ def serve(plan: "Message", out: int) -> int:
 
     Only packages from outside the repository are loaded here. What the first run loaded of them is loaded before the
     next, unless the repository prepared its process for them (set variables), or loading them gives warnings, which
-    the repository may have turned into errors.
+    the repository may have turned into errors. Nothing is loaded where the repository is a package that pytest uses.
     """
     _become_reaper()
     nonce = plan.get("nonce", "")
     own = service.own_names(plan)
-    if plan.get("kind", "pytest") != "unittest" and not _in_between(lambda: _hides(own), True):
+    hides = plan.get("kind") != "unittest" and _in_between(functools.partial(_hides, own), True)
+    if plan.get("kind") != "unittest" and not hides:
         service.load_runner()
     gc.collect()
     gc.freeze()
@@ -41,7 +42,7 @@ def serve(plan: "Message", out: int) -> int:
         order = frames.read_message_fd(0)
         if order is None:
             return 0
-        learned = service.run_plan(dict(plan, **order, learn=True), out, [out])
+        learned = service.run_plan(dict(plan, **order, learn=not hides), out, [out])
         _end_strays()
         fresh = [name for name in learned if name not in tried and name.partition(".")[0] not in own]
         tried.update(fresh)

@@ -80,8 +80,8 @@ def _backends() -> tuple[list[str], bool]:
     for name in BACKENDS:
         try:
             sandbox = open_sandbox(name)
-        except SandboxUnavailable as reason:
-            lines += [f"{name}: cannot be used: {reason}", f"    {ADVICE[name]}"]
+        except SandboxUnavailable as error:
+            lines += [f"{name}: cannot be used: {error}", f"    {ADVICE[name]}"]
             continue
         try:
             promises = sandbox.promises()

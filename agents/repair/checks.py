@@ -6,18 +6,18 @@ import ast
 import keyword
 import re
 import warnings
+from collections.abc import Iterator
 from types import CodeType
 
 from agents.repair.scopes import BUILTINS, ModuleScope
 from agents.repair.templates.site import Proposal, Site
 from agents.repair.units import FUNCTIONS, SourceFile, Unit
 
-_SMALL = 80
-"""Lines up to which a unit is compiled whole for every candidate, so that equal ones are recognised exactly."""
 _NAME = re.compile(r"(?<![\w.'\"])([A-Za-z_]\w*)(?!\w)(?!\s*=[^=])")
 _LITERAL = re.compile(r"[rbfuRBFU]{0,2}('''|\"\"\"|'|\")(?:\\.|(?!\1).)*\1", re.DOTALL)
 
 Meaning = tuple[object, ...]
+Digest = int
 
 
 def meaning(code: CodeType) -> Meaning:
@@ -29,50 +29,89 @@ def meaning(code: CodeType) -> Meaning:
     )  # fmt: skip
 
 
+def meaning_of(text: str) -> Digest | None:
+    """Return a number that stands for what a module's text does (see `meaning`), None where it does not compile."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return hash(meaning(compile(text, "<candidate>", "exec", dont_inherit=True)))
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+            return None
+
+
 class UnitChecker:
-    """Judges the proposals for one unit; remembers what it has accepted."""
+    """Judges the proposals for one unit; remembers what it has accepted.
+
+    Only the part that changes is compiled: a statement or its header, else the outermost statements of the unit that
+    the edits touch. What the rest means does not change.
+    """
 
     def __init__(self, file: SourceFile, unit: Unit, module: ModuleScope) -> None:
-        """Compile the unit as it is."""
+        """Remember the unit as it is."""
         self._file, self._unit, self._module = file, unit, module
-        self._text = file.text[unit.start : unit.end]
-        self._small = unit.last_line - unit.first_line < _SMALL
         self._seen: set[object] = set()
-        self._texts: set[str] = {self._text}
+        self._texts: set[str] = {file.text[unit.start : unit.end]}
         self._names = frozenset(re.findall(r"[A-Za-z_]\w*", file.text))
-        whole = self._compile(self._text)
-        if whole is not None:
-            self._seen.add(hash(whole))
+        self._originals: dict[tuple[int, int], bool] = {}
+        self._regions = list(self._outermost())
+
+    def _outermost(self) -> Iterator[tuple[int, int]]:
+        """Give the spans, in whole lines, of the unit's outermost statements."""
+        for node in self._unit.node.body:
+            first = min((node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))))
+            yield self._file.line_start(first), self._file.line_start((node.end_lineno or node.lineno) + 1)
 
     def accept(self, site: Site, proposal: Proposal) -> bool:
         """Whether the proposal is new and sound; it counts as seen from then on."""
         if not self._names_known(site, proposal):
             return False
-        if any(start < self._unit.start or start > self._unit.end for start, _, _ in proposal.edits):
-            key: object = self._whole_file(proposal)
-        elif self._small or proposal.structural or self._outside_header(site, proposal):
-            text = self._changed(proposal, self._unit.start, self._unit.end)
-            if text is None or text in self._texts:
-                return False
-            self._texts.add(text)
-            key = self._compile(text)
-        else:
-            key = self._header(site, proposal)
-        if key is None:
+        outside = any(start < self._unit.start or start > self._unit.end for start, _, _ in proposal.edits)
+        start, end = (0, len(self._file.text)) if outside else (self._unit.start, self._unit.end)
+        text = self._changed(proposal, start, end)
+        if text is None or text in self._texts:
             return False
-        key = hash(key)
-        if key in self._seen:
+        self._texts.add(text)
+        key = None if outside else self._part(site, proposal)
+        if key is None:
+            key = (start, self._meaning(text, start))
+            self._original(start, end)
+        if key[1] is None or key in self._seen:
             return False
         self._seen.add(key)
         return True
 
-    def _whole_file(self, proposal: Proposal) -> Meaning | None:
-        """Return the meaning of the file with edits that lie outside the unit (an added import, for instance)."""
-        text, at = "", 0
-        for low, high, replacement in proposal.edits:
-            text += self._file.text[at:low] + replacement
-            at = high
-        return meaning_of(text + self._file.text[at:])
+    def _part(self, site: Site, proposal: Proposal) -> tuple[int, Digest | None] | None:
+        """Return where the changed part starts and what it means; None where it cannot be judged by itself."""
+        if not self._outside_header(site, proposal):
+            low, high = self._header_span(site)
+            if self._header_original(site, low, high):
+                text = self._changed(proposal, low, high)
+                return (low, self._statement(site, text)) if text is not None else (low, None)
+        low = min(start for start, _, _ in proposal.edits)
+        high = max(end for _, end, _ in proposal.edits)
+        touched = [r for r in self._regions if r[0] <= high and low <= r[1]]
+        if not touched or low < self._regions[0][0]:
+            return None
+        low, high = touched[0][0], touched[-1][1]
+        text = self._changed(proposal, low, high)
+        if text is None or not self._original(low, high):
+            return None
+        return low, self._meaning(text, low)
+
+    def _original(self, low: int, high: int) -> bool:
+        """Mark what a part means as it is; whether it can be compiled by itself."""
+        if (low, high) not in self._originals:
+            key = (low, self._meaning(self._file.text[low:high], low))
+            self._seen.add(key)
+            self._originals[low, high] = key[1] is not None
+        return self._originals[low, high]
+
+    def _header_original(self, site: Site, low: int, high: int) -> bool:
+        if (low, -1) not in self._originals:
+            key = (low, self._statement(site, self._file.text[low:high]))
+            self._seen.add(key)
+            self._originals[low, -1] = key[1] is not None
+        return self._originals[low, -1]
 
     def _changed(self, proposal: Proposal, start: int, end: int) -> str | None:
         """Return the text between two offsets with the edits made; None where an edit lies outside or overlaps."""
@@ -80,55 +119,41 @@ class UnitChecker:
         at = start
         for low, high, replacement in proposal.edits:
             if low < at or high > end:
-                if not (self._unit.kind != "module" and low >= end):
-                    return None
-                high = end  # an insertion after the unit's last line
+                return None
             pieces += (self._file.text[at:low], replacement)
             at = high
         pieces.append(self._file.text[at:end])
         return "".join(pieces)
 
-    def _compile(self, text: str) -> Meaning | None:
-        """Return the meaning of a whole unit's text, None where it is not Python."""
-        body = f"if 1:\n{text}" if text[:1] in {" ", "\t", "\f"} and self._unit.kind != "module" else text
-        return meaning_of(body)
+    def _meaning(self, text: str, start: int) -> Digest | None:
+        """Return the meaning of whole lines, None where they are not Python."""
+        if start == self._unit.start and self._unit.kind != "module":
+            return meaning_of(f"if 1:\n{text}" if text[:1] in {" ", "\t", "\f"} else text)
+        if self._unit.kind == "module":
+            return meaning_of(text)
+        kind = "async def" if isinstance(self._unit.node, ast.AsyncFunctionDef) else "def"
+        return meaning_of(f"{kind} _():\n{text}\n")
 
     def _outside_header(self, site: Site, proposal: Proposal) -> bool:
         statement = site.statement
         if isinstance(statement, (ast.Try, ast.Match, ast.ClassDef, *FUNCTIONS)):
             return True
         low, high = self._header_span(site)
-        return any(start < low or end > high for start, end, _ in proposal.edits)
+        return any(start < low or end > high or "\n" in text for start, end, text in proposal.edits)
 
     def _header_span(self, site: Site) -> tuple[int, int]:
         start, end = self._file.span(site.statement)
         body = getattr(site.statement, "body", None)
         return (start, self._file.span(body[0])[0]) if isinstance(body, list) and body else (start, end)
 
-    def _header(self, site: Site, proposal: Proposal) -> object:
-        """Return the meaning of the changed statement by itself, with its place."""
-        low, high = self._header_span(site)
-        text = self._changed(proposal, low, high)
-        if text is None:
-            return None
+    @staticmethod
+    def _statement(site: Site, text: str) -> Digest | None:
+        """Return the meaning of a simple statement, or of a compound one's header."""
         if getattr(site.statement, "body", None):
             text = text.rstrip() + "\n   pass\n"
             text = text[2:] if text.startswith("elif") else text
-        key = (low, text)
-        if key in self._seen:
-            return None
-        self._seen.add(key)
         kind = "async def" if isinstance(site.function, ast.AsyncFunctionDef) else "def"
-        found = meaning_of(f"{kind} _():\n while 1:\n  {text}\n")
-        original = (low, "original")
-        if original not in self._seen:
-            self._seen.add(original)
-            plain = self._file.text[low:high]
-            if getattr(site.statement, "body", None):
-                plain = plain.rstrip() + "\n   pass\n"
-                plain = plain[2:] if plain.startswith("elif") else plain
-            self._seen.add(hash((low, meaning_of(f"{kind} _():\n while 1:\n  {plain}\n"))))
-        return (low, found) if found is not None else None
+        return meaning_of(f"{kind} _():\n while 1:\n  {text}\n")
 
     def _names_known(self, site: Site, proposal: Proposal) -> bool:
         for start, _, text in proposal.edits:
@@ -147,13 +172,3 @@ class UnitChecker:
     def _introduced(site: Site, name: str, text: str) -> bool:
         """Whether the new text itself binds the name."""
         return bool(re.search(rf"\b(?:for|as|import|lambda)\s+{name}\b|\b{name}\s*=(?!=)", text)) and bool(site.unit)
-
-
-def meaning_of(text: str) -> Meaning | None:
-    """Return what a module's text does (see `meaning`), None where it does not compile."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return meaning(compile(text, "<candidate>", "exec", dont_inherit=True))
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-            return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,20 @@ def signature(node: FunctionNode, *, method: bool) -> Signature:
     required = max(0, len(names) - len(node.args.defaults) - skip)
     keyword = tuple(a.arg for a in node.args.kwonlyargs)
     return Signature(tuple(names[skip:]), required, keyword, bool(node.args.vararg or node.args.kwarg))
+
+
+@dataclass(frozen=True, slots=True)
+class PoolEntry:
+    """An expression of a unit that could stand elsewhere."""
+
+    text: str
+    node: ast.expr
+    start: int
+    names: frozenset[str]
+    guess: Guess
+
+
+_COMPOUND = (ast.BinOp, ast.Call, ast.Subscript, ast.Attribute, ast.Compare, ast.BoolOp)
 
 
 class ModuleScope:
@@ -156,6 +171,38 @@ class UnitScope:
                 for alias in child.names:
                     self._bind(alias.asname or alias.name.split(".")[0], self.file.span(child)[0], within)
             self._walk(child, inside)
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All nodes of the unit; of a module only what runs on import."""
+        if isinstance(self.unit.node, FUNCTIONS):
+            return tuple(ast.walk(self.unit.node))
+        found: list[ast.AST] = []
+        pending: list[ast.AST] = [self.unit.node]
+        while pending:
+            node = pending.pop()
+            found.append(node)
+            if not isinstance(node, FUNCTIONS):
+                pending += ast.iter_child_nodes(node)
+        return tuple(found)
+
+    @cached_property
+    def pool(self) -> tuple[PoolEntry, ...]:
+        """Short compound expressions of the unit that could stand elsewhere."""
+        found: list[PoolEntry] = []
+        for node in self.nodes:
+            if not isinstance(node, _COMPOUND) or not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+                continue
+            if node.lineno != node.end_lineno or (node.end_col_offset or 0) - node.col_offset > 60:
+                continue
+            inner = list(ast.walk(node))
+            if any(isinstance(n, (ast.JoinedStr, ast.Await, ast.Yield, ast.NamedExpr)) for n in inner):
+                continue
+            bound = {n.id for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            names = frozenset(n.id for n in inner if isinstance(n, ast.Name)) - bound
+            with contextlib.suppress(IndexError, UnicodeDecodeError):  # wrong positions inside an f-string
+                found.append(PoolEntry(self.file.segment(node), node, self.file.span(node)[0], names, self.guess(node)))
+        return tuple(found)
 
     def locals_at(self, place: Place, offset: int) -> list[str]:
         """Return local names that may be bound when the character at `offset` runs, those used nearest first.

@@ -33,8 +33,9 @@ class Unit:
     kind: Literal["function", "method", "module"]
     node: FunctionNode | ast.Module
     start: int
-    """Offset of its first character, decorators included."""
+    """Offset of its first line, decorators included."""
     end: int
+    """Offset of the line after its last one."""
     first_line: int
     last_line: int
     classes: tuple[ast.ClassDef, ...] = ()
@@ -162,7 +163,7 @@ class SourceFile:
                 first = min((child.lineno, *(d.lineno for d in child.decorator_list)))
                 last = child.end_lineno or child.lineno
                 start = self.line_start(first)
-                _, end = self.span(child)
+                end = self.line_start(last + 1)
                 names = [*(c.name for c in classes), child.name]
                 kind: Literal["function", "method"] = "method" if classes else "function"
                 yield Unit(self.path, ".".join(names), kind, child, start, end, first, last, classes)

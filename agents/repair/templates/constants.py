@@ -82,7 +82,7 @@ def _written(value: int, old: str, hexadecimal: bool) -> str:
 def _other_integers(site: Site) -> dict[int, int]:
     """Integers of the unit (1) and then of the module's constants (0)."""
     found: dict[int, int] = {}
-    for node in ast.walk(site.unit.node):
+    for node in site.scope.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, int) and not isinstance(node.value, bool):
             found[node.value] = 1
             if len(found) > 10:

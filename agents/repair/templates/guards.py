@@ -115,7 +115,7 @@ def _raises(site: Site) -> list[tuple[str, float]]:
     for name in sorted(site.hints.awaited):
         if name in site.available:
             found[f"raise {name}()"] = 1.5
-    for node in ast.walk(site.unit.node):
+    for node in site.scope.nodes:
         if isinstance(node, ast.Raise) and node.exc is not None:
             names = {n.id for n in ast.walk(node.exc) if isinstance(n, ast.Name)}
             if names <= site.available:
@@ -154,7 +154,7 @@ def wrapped(site: Site) -> Iterator[Proposal]:
 def _known_conditions(site: Site) -> list[str]:
     """Conditions of the function's other `if` statements whose names are available here."""
     found: dict[str, None] = {}
-    for node in ast.walk(site.unit.node):
+    for node in site.scope.nodes:
         if (
             isinstance(node, (ast.If, ast.While))
             and node is not site.statement

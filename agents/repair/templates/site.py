@@ -143,6 +143,8 @@ class Site:
         """Take the surroundings; what is dear is computed when it is first asked for."""
         self.file, self.unit, self.place, self.scope, self.module, self.hints = file, unit, place, scope, module, hints
         self.statement = place.statement
+        self.pool: list[tuple[str, Guess, int, bool]] | None = None
+        """Kept for `variables.expression_pool`."""
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:

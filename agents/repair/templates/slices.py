@@ -118,7 +118,7 @@ def _subscripted_names(site: Site) -> frozenset[str]:
     cache: frozenset[str] | None = getattr(site.scope, "subscripted", None)
     if cache is None:
         found = set()
-        for node in ast.walk(site.unit.node):
+        for node in site.scope.nodes:
             if isinstance(node, ast.Subscript) and isinstance(node.value, (ast.Name, ast.Attribute)):
                 found.add(site.file.segment(node.value))
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and node.args:

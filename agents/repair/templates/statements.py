@@ -363,7 +363,7 @@ def typical(site: Site) -> list[tuple[str, float]]:
 
 def _numbers(site: Site) -> list[int]:
     """Small whole numbers of the function, the commonest first."""
-    values = [n.value for n in ast.walk(site.unit.node) if isinstance(n, ast.Constant) and type(n.value) is int]
+    values = [n.value for n in site.scope.nodes if isinstance(n, ast.Constant) and type(n.value) is int]
     return [v for v, _ in Counter(values).most_common(4)]
 
 

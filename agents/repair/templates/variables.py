@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from agents.repair.guesses import NUMBERS, Guess, compatible
-from agents.repair.scopes import BUILTINS
+from agents.repair.scopes import BUILTINS, PoolEntry
 from agents.repair.templates.idioms import kin, opposites
 from agents.repair.templates.site import Proposal, Site, Template, precedence
 
@@ -225,39 +225,22 @@ def _replaceable_leaf(site: Site, node: ast.expr) -> bool:
 
 
 def expression_pool(site: Site) -> list[tuple[str, Guess, int, bool]]:
-    """Compound expressions of the function whose names are all available here, nearest first.
+    """Return compound expressions of the function whose names are all available here, nearest first.
 
     Each comes with its rough type, binding strength, and whether it is a condition.
     """
-    start = site.start
-    available = site.available
-    found: dict[str, tuple[int, ast.expr]] = {}
-    for node in ast.walk(site.unit.node):
-        if not isinstance(node, (ast.BinOp, ast.Call, ast.Subscript, ast.Attribute, ast.Compare, ast.BoolOp)):
-            continue
-        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load) or node.lineno != node.end_lineno:
-            continue
-        if (node.end_col_offset or 0) - node.col_offset > 60:
-            continue
-        if any(
-            isinstance(n, (ast.JoinedStr, ast.Await, ast.Yield, ast.NamedExpr))
-            or (isinstance(n, ast.Name) and n.id not in available)
-            for n in ast.walk(node)
-        ):
-            continue
-        try:
-            text, at = site.text(node), site.file.span(node)[0]
-        except (IndexError, UnicodeDecodeError):
-            continue
-        distance = abs(at - start)
-        if text not in found or distance < found[text][0]:
-            found[text] = (distance, node)
-    ranked = sorted(found.items(), key=lambda item: item[1][0])[:40]
-    return [
-        (text, site.guess(node), precedence(node), isinstance(node, (ast.Compare, ast.BoolOp)))
-        for text, (_, node) in ranked
-        if not (isinstance(node, ast.Call) and site.guess(node) == "none")
-    ]
+    if site.pool is None:
+        found: dict[str, tuple[int, PoolEntry]] = {}
+        for entry in site.scope.pool:
+            if entry.names <= site.available and not (isinstance(entry.node, ast.Call) and entry.guess == "none"):
+                distance = abs(entry.start - site.start)
+                if entry.text not in found or distance < found[entry.text][0]:
+                    found[entry.text] = (distance, entry)
+        ranked = [entry for _, entry in sorted(found.values(), key=lambda item: (item[0], item[1].text))[:40]]
+        site.pool = [
+            (e.text, e.guess, precedence(e.node), isinstance(e.node, (ast.Compare, ast.BoolOp))) for e in ranked
+        ]
+    return site.pool
 
 
 TEMPLATES = (

@@ -47,8 +47,9 @@ def _inserted_method(site: Site, node: ast.expr) -> Iterator[Proposal]:
 
 
 _TEXT_METHODS = frozenset(
-    {"split", "strip", "lower", "upper", "replace", "startswith", "endswith", "title", "join", "splitlines", "partition",
-     "encode", "isdigit", "isalpha", "find", "count", "rstrip", "lstrip", "capitalize", "format", "isalnum", "rsplit"}
+    {"split", "strip", "lower", "upper", "replace", "startswith", "endswith", "title", "join", "splitlines", "encode",
+     "isdigit", "isalpha", "find", "count", "rstrip", "lstrip", "capitalize", "format", "isalnum", "rsplit",
+     "partition"}
 )  # fmt: skip
 
 

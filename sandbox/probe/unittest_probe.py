@@ -1,6 +1,7 @@
 """Runs unittest suites for repositories whose tests pytest would not find, with the same node ids as pytest's."""
 
 import os
+import re
 import sys
 import time
 import unittest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 OWN = __name__.rpartition(".")[0]
 
+_FRAME = re.compile(r'^ *File "([^"]+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
 _clock = time.perf_counter
 _RANK = {"": 0, "passed": 1, "skipped": 2, "xpassed": 2, "xfailed": 3, "error": 4, "failed": 5}
 
@@ -138,17 +140,28 @@ class Result(unittest.TestResult):
         """Report and say so where `test` stands for a module that could not be imported."""
         if type(test).__name__ != "_FailedTest":
             return False
-        error = getattr(test, "_exception", None)
-        name = str(test._testMethodName)  # noqa: SLF001
-        path = name.replace(".", "/") + ".py"
-        details = failures.described(error, self._places) if isinstance(error, BaseException) else {}
+        path = str(test._testMethodName).replace(".", "/") + ".py"  # noqa: SLF001
         if path not in skip:
             self.bad = True
-            text = str(details.get("message", ""))
-            details["message"] = text.partition("Traceback (most recent call last)")[0] + text.strip()[-500:]
-            details["missing"] = failures.missing_module(error, self._places) or _named(text)
+            details = self._retold(failures.text_of(getattr(test, "_exception", None) or ImportError()))
             self._send(dict(details, t="collection_error", id=path, outcome="error"))
         return True
+
+    def _retold(self, text: str) -> "Message":
+        """Read the traceback that unittest keeps of a failed import only as text."""
+        lines = text.strip().splitlines() or [""]
+        name, _, words = lines[-1].partition(": ")
+        frames = []
+        for file, line, function in _FRAME.findall(text):
+            path = self._places.relative(file)
+            if path is not None:
+                frames.append((path, int(line), function or "<module>"))
+        return {
+            "exception": name if name.replace(".", "").isidentifier() else "ImportError",
+            "message": failures.trimmed(words or text, self._places),
+            "frames": frames[-failures.LAST_FRAMES :],
+            "missing": _named(text),
+        }
 
     def startTest(self, test: "Any") -> None:  # noqa: N802
         """Begin a test."""

@@ -88,9 +88,11 @@ def test_results_are_named_like_pytests(open_tree: Open) -> None:
     assert [(frame.path, frame.line) for frame in found["TestOne::test_fails"].frames] == [("tests/test_made.py", 8)]
     assert report.complete
     assert report.tampering == ()
-    assert [(e.node_id, e.exception) for e in report.collection_errors] == [
-        ("tests/test_broken.py", "ModuleNotFoundError")
-    ]
+    (error,) = report.collection_errors
+    assert (error.node_id, error.exception, error.message) == (
+        "tests/test_broken.py", "ModuleNotFoundError", "No module named 'nowhere_at_all'",
+    )  # fmt: skip
+    assert [(frame.path, frame.line) for frame in error.frames] == [("tests/test_broken.py", 2)]
     assert report.coverage["tests/test_made.py::TestOne::test_passes"]["pkg/part.py"] == (7,)
     assert report.coverage[""]["pkg/part.py"] == (1,)
     one = run_tests(workspace, harness, ["tests/test_made.py::TestOne::test_fails"])

@@ -156,6 +156,9 @@ class Assembly:
         problem = last.get("problem")
         if isinstance(problem, dict) and not self._collected:
             raise TestsUnrunnable(_problem_sentence(problem))
+        gone = [test for test in self._missing if test.partition("::")[0] not in self._errors]
+        if gone and not self._collected and len(gone) == len(self._missing):
+            raise TestsUnrunnable(f"There is no test {', '.join(gone[:5])}; give node ids as pytest does.")
         if self._errors:
             absent = sorted({name for name in self._absent_modules.values() if name})
             if absent and all(self._absent_modules.values()):
@@ -167,11 +170,7 @@ class Assembly:
                 )
             return
         if last.get("complete") or self._collected:
-            if self._missing and not self._collected:
-                raise TestsUnrunnable(f"There is no test {', '.join(self._missing[:5])}; give node ids as pytest does.")
             return
-        if self._missing:
-            raise TestsUnrunnable(f"There is no test {', '.join(self._missing[:5])}; give node ids as pytest does.")
         if ended == "timeout":
             raise TestsUnrunnable(f"The tests were not collected within {seconds:.0f} s.")
         reason = _usage(output)

@@ -22,6 +22,8 @@ FULL_SHARE = 0.15
 """Largest share of the time left for which all tests are run with coverage, and not only those near the targets."""
 WALL_SHARE = 0.3
 """Share of the time left after which the run with coverage is ended; what it gave by then is used."""
+HANGING_SECONDS = 1.5
+"""What every test may take with coverage, beyond several times what the longest one takes without."""
 TOP = 10
 
 
@@ -55,13 +57,16 @@ def coverage_run(job: Job, baseline: Baseline, targets: tuple[str, ...], base_se
     workspace, _ = job.open()
     # The search wants a workspace of its own, in which nothing has been run.
     job.spare()
-    wall = max(5.0, left * WALL_SHARE)
+    wall = max(3.0, left * WALL_SHARE)
+    # A test that hangs shows where in no time; those that end are given several times what they took.
+    longest = max((r.seconds for r in baseline.reports[0].results if r.node_id in baseline.steady), default=0.0)
+    each = min(wall / 2, HANGING_SECONDS + SLOWDOWN * 2 * longest)
     with workspace:
-        report = run_tests(workspace, job.ready().harness, tests, coverage=True, wall_seconds=wall)
+        report = run_tests(workspace, job.ready().harness, tests, coverage=True, wall_seconds=wall, test_seconds=each)
         if report.coverage or not tests:
             return report
         # Tests that cannot be measured together may be measurable alone.
-        return run_tests(workspace, job.ready().harness, targets, coverage=True, wall_seconds=wall)
+        return run_tests(workspace, job.ready().harness, targets, coverage=True, wall_seconds=wall, test_seconds=each)
 
 
 def near(baseline: Baseline, targets: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agents.bugfixer import RepairEvent, RepairProblem, repair
 from agents.results import RepairResult, Suspect
+from sandbox.protocol import Workspace
 from sandbox.runners.report import TestReport
+from workflows.background import Task
 from workflows.errors import BudgetSpent
 from workflows.job import BASELINE
 from workflows.state import Proposal, RunState, StateDelta
@@ -25,6 +28,8 @@ LEAST_SECONDS = 0.5
 """A search is not begun with less time than this."""
 GATE_SHARE = 0.5
 """Largest share of the time left that is kept back for the gate."""
+LATE_SECONDS = 1.5
+"""How much later than it was told a search may end by itself."""
 TOLD_SECONDS = 0.25
 """Time between two words on how far the search is."""
 
@@ -76,11 +81,33 @@ def _search(job: Job, intake: Intake) -> RepairResult:
     )  # fmt: skip
     workspace, _ = job.open()
     with workspace:
-        begun = job.clock.left()
-        return repair(
-            problem, workspace, budget_seconds=max(LEAST_SECONDS, seconds - (left - begun)),
-            on_event=_Teller(job).tell, stop=job.stop,
-        )  # fmt: skip
+        seconds = max(LEAST_SECONDS, seconds - (left - job.clock.left()))
+        return _bounded(job, problem, workspace, seconds)
+
+
+def _bounded(job: Job, problem: RepairProblem, workspace: Workspace, seconds: float) -> RepairResult:
+    """Search, and make sure that the search's end is its end, whatever the tests of the repository do.
+
+    Raises:
+        BudgetSpent: it did not come to an end of its own; closing the workspace ends it.
+
+    """
+    stop, teller = threading.Event(), _Teller(job)
+    task = Task(lambda: repair(problem, workspace, budget_seconds=seconds, on_event=teller.tell, stop=stop), "search")
+    try:
+        try:
+            return task.result(seconds + LATE_SECONDS)
+        except TimeoutError:
+            stop.set()
+        return task.result(LATE_SECONDS)
+    except TimeoutError:
+        raise BudgetSpent(
+            f"the budget of {job.settings.budget:.0f} s was spent before the search had come to a result: the tests "
+            "to repair hang, or take too long; give more time with --budget"
+        ) from None
+    finally:
+        stop.set()
+        teller.close()
 
 
 class _Teller:
@@ -90,9 +117,16 @@ class _Teller:
         """Tell `job`'s events."""
         self._job = job
         self._quiet_until = 0.0
+        self._closed = False
+
+    def close(self) -> None:
+        """Pass nothing on any more: a search that is given up may still speak."""
+        self._closed = True
 
     def tell(self, event: RepairEvent) -> None:
         """Take one event of the search."""
+        if self._closed:
+            return
         words: dict[str, Any] = {"tried": event.tried, "generated": event.generated, "passing": event.passing}
         elapsed = self._job.events.elapsed()
         if event.kind == "passed" and event.candidate is not None:

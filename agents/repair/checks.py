@@ -136,7 +136,7 @@ class UnitChecker:
 
     def _outside_header(self, site: Site, proposal: Proposal) -> bool:
         statement = site.statement
-        if isinstance(statement, (ast.Try, ast.Match, ast.ClassDef, *FUNCTIONS)):
+        if proposal.structural or isinstance(statement, (ast.Try, ast.Match, ast.ClassDef, *FUNCTIONS)):
             return True
         low, high = self._header_span(site)
         return any(start < low or end > high or "\n" in text for start, end, text in proposal.edits)

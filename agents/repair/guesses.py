@@ -155,6 +155,11 @@ class Guesser:
                             self._set(argument.id, "int")
                 if func.id in self._parameters:
                     self._set(func.id, "function")
+        elif isinstance(node, ast.Slice):
+            for part in (node.lower, node.upper, node.step):
+                bound = part.operand if isinstance(part, ast.UnaryOp) else part
+                if isinstance(bound, ast.Name):
+                    self._set(bound.id, "int")
         elif isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, _NUMERIC):
             self._learn_from_arithmetic(node)
         elif isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.left, ast.Name):

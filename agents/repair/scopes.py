@@ -218,7 +218,15 @@ class UnitScope:
         ]
         found += [n for n, (low, high) in self.inner.items() if low <= offset < high and n not in self.bindings]
         distance = {n: min((abs(u - offset) for u in self.uses.get(n, ())), default=10**6) for n in found}
-        return sorted(found, key=lambda n: (n == self.self_name, distance[n], n))
+        return sorted(found, key=lambda n: (n == self.self_name, n not in self.unused, distance[n], n))
+
+    @cached_property
+    def unused(self) -> frozenset[str]:
+        """Local names that are bound and never read: what was meant to use them may be missing or wrong."""
+        read = {n.id for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        read |= {n.target.id for n in self.nodes if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}
+        method = self.parameters[:1] if self.unit.kind == "method" else []
+        return frozenset(n for n in self.bindings if n not in read and n not in method and not n.startswith("_"))
 
     def bound_before(self, name: str, offset: int) -> bool:
         """Whether a local name is bound somewhere before `offset`."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from agents.edits import apply_edits
-from agents.repair.checks import meaning
+from agents.repair.checks import meaning_of
 from agents.repair.generate import generate
 from agents.repair.units import SourceFile
 from agents.results import Candidate, Suspect
@@ -23,9 +23,10 @@ def uniform(pair: Pair) -> tuple[Tree, list[Suspect]]:
     tree = Tree({PATH: Entry(pair.buggy.encode())})
     file = SourceFile.parse(PATH, tree)
     assert file is not None
-    differing = next(
-        (i for i, (a, b) in enumerate(zip(pair.buggy, pair.fixed, strict=False)) if a != b), len(pair.buggy) - 1
-    )
+    pieces = zip(pair.buggy, pair.fixed, strict=False)
+    differing = next((i for i, (a, b) in enumerate(pieces) if a != b), len(pair.buggy))
+    while differing and not pair.buggy[differing - 1 : differing + 1].strip():
+        differing -= 1
     unit = file.unit_at(min(differing, len(pair.buggy) - 1))
     lines = range(unit.first_line + 1, unit.last_line + 1)
     if unit.kind == "module":
@@ -33,18 +34,32 @@ def uniform(pair: Pair) -> tuple[Tree, list[Suspect]]:
     return tree, [Suspect(PATH, line, unit.qualname, 0.5) for line in lines]
 
 
+def near_change(pair: Pair) -> range:
+    """Return the lines of the buggy program that differ from the fixed one, with a few around them."""
+    one, two = pair.buggy.splitlines(), pair.fixed.splitlines()
+    head = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    tail = next(
+        (i for i, (a, b) in enumerate(zip(one[::-1], two[::-1], strict=False)) if a != b), min(len(one), len(two))
+    )
+    return range(head - 3, len(one) - tail + 5)
+
+
+def right_ones(pair: Pair, candidates: Iterable[Candidate]) -> Iterator[tuple[int, Candidate]]:
+    """Give the candidates that mean the same as the fixed program, with their 1-based numbers."""
+    wanted = meaning_of(pair.fixed)
+    lines = near_change(pair)
+    for number, candidate in enumerate(candidates, 1):
+        if all(pair.buggy.count("\n", 0, e.start) + 1 in lines for e in candidate.edits):
+            found = meaning_of(apply_edits(pair.buggy, candidate.edits))
+            assert found is not None, f"{pair.name}: {candidate.description} does not compile"
+            if found == wanted:
+                yield number, candidate
+
+
 def rank(pair: Pair, limit: int) -> tuple[int | None, Candidate | None]:
     """Return the 1-based rank of the candidate that means the same as the fixed program, with the candidate."""
     tree, suspects = uniform(pair)
-    wanted = meaning(compile(pair.fixed, "x", "exec"))
-    for number, candidate in enumerate(islice(generate(tree, suspects), limit), 1):
-        try:
-            code = compile(apply_edits(pair.buggy, candidate.edits), "x", "exec")
-        except SyntaxError:
-            raise AssertionError(f"{pair.name}: {candidate.description} does not parse") from None
-        if meaning(code) == wanted:
-            return number, candidate
-    return None, None
+    return next(right_ones(pair, islice(generate(tree, suspects), limit)), (None, None))
 
 
 def main(names: Iterable[str], limit: int = 4000) -> None:

@@ -116,8 +116,9 @@ def _with(site: Site, node: ast.expr, other: str, guess: Guess, score: float) ->
             left, right = ("(", ")") if precedence(node) < bound else ("", "")
             edits = ((start, start, f"{inner} + {left}"), *(((end, end, right),) if right else ()))
             yield Proposal(edits, "operand.added", score + less - 0.1)
-    if guess in SEQUENCES | {"any"} and not isinstance(parent, ast.BinOp) and other[0] != "[":
-        yield site.swap(node, f"{site.tight(node, OR)} or {other}", "operand.alternative", score, strength=OR)
+    if guess not in {"bool", "set"} and not isinstance(parent, ast.BinOp) and other[0] not in "[1":
+        less = 0.6 if guess in NUMBERS else 0.0
+        yield site.swap(node, f"{site.tight(node, OR)} or {other}", "operand.alternative", score - less, strength=OR)
 
 
 def _fitting_operators(guess: Guess, other: str) -> Iterator[tuple[str, int, float]]:

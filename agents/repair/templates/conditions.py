@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from agents.repair.guesses import NUMBERS, SIZED
+from agents.repair.guesses import NUMBERS, SIZED, Guess
 from agents.repair.templates.operators import negated
 from agents.repair.templates.site import AND, COMPARE, NOT, OR, Proposal, Site, Template, precedence
 from agents.repair.templates.variables import expression_pool
@@ -91,13 +91,18 @@ def relations(site: Site, names: list[str]) -> Iterator[tuple[str, str, float]]:
             if first in NUMBERS and second in SIZED:
                 yield f"{one} >= len({other})", f"{one} < len({other})", score
                 yield f"{one} == len({other})", f"{one} != len({other})", score - 0.6
-            elif first in NUMBERS and second in NUMBERS and one < other:
+            elif _ordered(first, second) and one < other:
                 yield f"{one} == {other}", f"{one} != {other}", score
                 yield f"{one} > {other}", f"{one} <= {other}", score - 0.2
                 yield f"{one} < {other}", f"{one} >= {other}", score - 0.2
             elif one < other and (first == second or "any" in {first, second}):
                 yield f"{one} == {other}", f"{one} != {other}", score - 0.5
                 yield f"{one} is {other}", f"{one} is not {other}", score - 1.6
+
+
+def _ordered(first: Guess, second: Guess) -> bool:
+    """Whether two values can be told to be more or less, as far as is known."""
+    return (first in NUMBERS and second in NUMBERS | {"any"}) or (first == "any" and second in NUMBERS)
 
 
 def _used(node: ast.AST) -> set[str]:

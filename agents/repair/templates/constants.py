@@ -170,7 +170,8 @@ def off_by_one(site: Site) -> Iterator[Proposal]:
         if guess not in NUMBERS and guess != "any":
             continue
         unsure = -1.2 if guess == "any" else 0.0
-        if guess == "any" and kind in {"return", "argument", "assign", "operand"}:
+        counted = kind == "assign" and isinstance(site.statement, ast.AugAssign)
+        if guess == "any" and kind in {"return", "argument", "assign", "operand"} and not counted:
             continue
         if (
             isinstance(node, ast.BinOp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from agents.repair.guesses import Guess
+from agents.repair.guesses import NUMBERS, Guess
 from agents.repair.templates.conditions import guards_about, relations
 from agents.repair.templates.site import Proposal, Site, Template
 from agents.repair.units import FUNCTIONS
@@ -97,6 +97,8 @@ def inserted(site: Site) -> Iterator[Proposal]:
     if site.place.loops:
         actions = [("continue", 0.3), ("break", -0.1), *((a, s - 0.6) for a, s in actions)]
     actions += _raises(site)
+    if not at_start or site.scope.parameters:
+        yield from _fallbacks(site, subjects, rule)
     last = site.place.index == len(site.place.block) - 1 and isinstance(
         site.statement, (ast.Assign, ast.AugAssign, ast.Expr)
     )
@@ -107,6 +109,33 @@ def inserted(site: Site) -> Iterator[Proposal]:
                 proposal = site.insertion(lines, rule, score + extra - 0.2 * after, after=after)
                 if proposal is not None:
                     yield proposal
+
+
+def _fallbacks(site: Site, subjects: list[tuple[str, float]], rule: str) -> Iterator[Proposal]:
+    """Insert `if x is None: x = …`, `if x < low: x = low` and the like."""
+    names = [n for n in site.names_at() if n not in {"self", "cls"}][:6]
+    for name, score in subjects[:3]:
+        if "." in name:
+            continue
+        guess = site.scope.guess_name(name)
+        cases: list[tuple[str, str, float]] = []
+        if guess in NUMBERS | {"any"}:
+            cases += [(f"{name} < 0", "0", -0.4), (f"{name} < 0", f"-{name}", -0.8), (f"{name} == 0", "1", -1.0)]
+            for other in names:
+                if other != name and site.scope.guess_name(other) in NUMBERS | {"any"}:
+                    cases += [(f"{name} > {other}", other, -0.6), (f"{name} < {other}", other, -0.7)]
+                    cases += [
+                        (f"{name} == -1", other, -0.6),
+                        (f"{name} == 0", other, -1.0),
+                        (f"{name} is None", other, -0.8),
+                    ]
+        if guess not in NUMBERS:
+            cases += [(f"{name} is None", text, -0.4 - 0.2 * i) for i, text in enumerate(("[]", "{}", "0", '""'))]
+        for condition, value, less in cases:
+            lines = [f"if {condition}:", f"{site.file.indent_unit}{name} = {value}"]
+            proposal = site.insertion(lines, rule, score + less - 0.6)
+            if proposal is not None:
+                yield proposal
 
 
 def _raises(site: Site) -> list[tuple[str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from agents.repair.guesses import NUMBERS
+from agents.repair.guesses import NUMBERS, Guess
 from agents.repair.scopes import signature
 from agents.repair.templates.idioms import suffixes, wrappers
 from agents.repair.templates.site import ATOM, TUPLE, Proposal, Site, Template, precedence
@@ -114,6 +114,46 @@ def _clampable(site: Site) -> Iterator[tuple[ast.expr, float]]:
             yield node, -1.0
 
 
+_COPIES: dict[Guess, tuple[str, ...]] = {
+    "list": ("list({})", "{}[:]", "{}.copy()", "sorted({})"),
+    "dict": ("dict({})", "{}.copy()"),
+    "set": ("set({})", "{}.copy()"),
+}
+
+
+def copied(site: Site) -> Iterator[Proposal]:
+    """Take a copy where a name that is changed afterwards is bound to what another name holds."""
+    statement = site.statement
+    if not isinstance(statement, ast.Assign):
+        return
+    value = statement.value
+    guess = site.guess(value)
+    if not isinstance(value, (ast.Name, ast.Attribute, ast.Subscript)) or guess in _UNSHARED:
+        return
+    target = statement.targets[0]
+    unsure = 0.0 if isinstance(target, ast.Name) and target.id in _changed_names(site) else -1.8
+    for index, text in enumerate(_COPIES.get(guess, ("dict({})", "list({})", "{}.copy()", "set({})", "{}[:]"))):
+        yield site.swap(value, text.format(site.text(value)), "copy.taken", unsure - 0.2 * index)
+
+
+def _changed_names(site: Site) -> set[str]:
+    """Names whose objects the function changes in place."""
+    found: set[str] = set()
+    for node in site.scope.nodes:
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            found.update(n.id for n in (node.value,) if isinstance(n, ast.Name))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
+            found.update(n.id for n in (node.func.value,) if isinstance(n, ast.Name))
+    return found
+
+
+_UNSHARED: frozenset[Guess] = frozenset({*NUMBERS, "str", "none", "function", "tuple", "bytes"})
+_CHANGING = frozenset(
+    {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "add", "discard", "update",
+     "setdefault", "popitem", "appendleft", "popleft"}
+)  # fmt: skip
+
+
 def _numeric(node: ast.expr) -> bool:
     """Whether an expression of unknown type is more likely a number than not."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -140,8 +180,9 @@ def bounded(site: Site) -> Iterator[Proposal]:
         names += [(f"len({n}) - 1", -1.0) for n in site.names_at(value)[:6] if site.scope.guess_name(n) == "list"]
         for name, score in names:
             if name != base:
-                yield site.swap(value, f"max({name}, {base})", "wrap.bounded", near + score - 0.2)
-                yield site.swap(value, f"min({name}, {base})", "wrap.bounded", near + score - 0.2)
+                pair = f"{name}, {base}" if name == target else f"{base}, {name}"
+                yield site.swap(value, f"max({pair})", "wrap.bounded", near + score - 0.2)
+                yield site.swap(value, f"min({pair})", "wrap.bounded", near + score - 0.2)
 
 
 def dictionary(site: Site) -> Iterator[Proposal]:
@@ -199,5 +240,6 @@ TEMPLATES = (
     ),
     Template("bounded", ("wrap.bounded",), bounded),
     Template("dictionary", ("dict.get", "dict.subscript", "dict.default"), dictionary),
+    Template("copies", ("copy.taken",), copied),
     Template("helpers", ("wrap.helper",), helper),
 )

@@ -194,13 +194,15 @@ def _reindented(code: Sequence[str], found: _Found, wanted: str) -> list[str]:
         inside = _inside_strings("".join(f"{line}\n" for line in code))
     except (tokenize.TokenError, SyntaxError) as error:
         raise ReplyRefused("unparsable", f"the code in the reply is not valid Python: {error}") from error
-    fixed = inside - _docstring_lines(found.node)
+    if own == wanted:
+        return list(code[found.first - 1 : found.last])
+    fixed = inside - _docstring_lines(found.node, code, own)
     result = []
     for number in range(found.first, found.last + 1):
         line = code[number - 1]
         if number in fixed:
             result.append(line)
-        elif not line.strip():
+        elif not line.strip(" \t"):
             result.append("")
         elif line.startswith(own):
             result.append(wanted + line[len(own) :])
@@ -227,19 +229,18 @@ def _inside_strings(text: str) -> set[int]:
     return lines
 
 
-def _docstring_lines(node: Function) -> set[int]:
-    """Return the lines of the docstrings of the function and of what is in it, unless they hang out to the left."""
-    lines: set[int] = set()
+def _docstring_lines(node: Function, code: Sequence[str], own: str) -> set[int]:
+    """Return the lines of the docstrings in the function, of those that keep to its indentation."""
+    found: set[int] = set()
     for inner in ast.walk(node):
-        if isinstance(inner, (*_FUNCTIONS, ast.ClassDef)) and inner.body:
-            first = inner.body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                lines.update(range(first.lineno + 1, (first.end_lineno or first.lineno) + 1))
-    return lines
+        if not isinstance(inner, (*_FUNCTIONS, ast.ClassDef)) or not inner.body:
+            continue
+        first = inner.body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            lines = range(first.lineno + 1, (first.end_lineno or first.lineno) + 1)
+            if all(code[n - 1].startswith(own) or not code[n - 1].strip(" \t") for n in lines):
+                found.update(lines)
+    return found
 
 
 def apply_files(reply: str, draft: Draft, path: str | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from agents.replies import LINE_END, Draft, ReplyRefused, newline_of, split_lines
-from agents.replies_blocks import is_fence
+from agents.replies_blocks import is_fence, path_of
 
 _OLD = re.compile(r"^--- (?:\"?a/)?(.+?)\"?(?:\t.*)?$")
 _NEW = re.compile(r"^\+\+\+ (?:\"?b/)?(.+?)\"?(?:\t.*)?$")
@@ -61,6 +61,7 @@ def diffs(reply: str, path: str | None) -> list[FileDiff]:
     """
     found: list[FileDiff] = []
     hunk: Hunk | None = None
+    begun = False
     lines = split_lines(reply)
     at = 0
     while at < len(lines):
@@ -71,7 +72,7 @@ def diffs(reply: str, path: str | None) -> list[FileDiff]:
         # Inside a hunk they could be a removed `-- x` and an added `++ y`.
         if _OLD.match(line) and _NEW.match(following) and (hunk is None or third.startswith("@@")):
             found.append(FileDiff(_OLD.sub(r"\1", line).strip(), _NEW.sub(r"\1", following).strip()))
-            hunk, at = None, at + 2
+            hunk, begun, at = None, True, at + 2
             continue
         head = _HUNK.match(line)
         if head is not None or _BARE_HUNK.match(line):
@@ -81,8 +82,14 @@ def diffs(reply: str, path: str | None) -> list[FileDiff]:
                 found.append(FileDiff(path, path))
             hunk = _hunk_of(head)
             found[-1].hunks.append(hunk)
-        elif hunk is not None and (is_fence(line) or _GIT.match(line)):
-            hunk = None
+            begun = True
+        elif line.startswith("@@") or (line[:1] in {"+", "-"} and begun and (hunk is None or _is_lost_head(line))):
+            raise ReplyRefused(
+                "malformed",
+                f"this line belongs to no hunk, as a head such as @@ -1,2 +1,3 @@ is missing: {line[:60]!r}",
+            )
+        elif is_fence(line) or _GIT.match(line):
+            hunk, begun = None, False
         elif hunk is not None and not _take(hunk, line):
             if line.startswith("\\"):
                 at += 1
@@ -99,6 +106,11 @@ def diffs(reply: str, path: str | None) -> list[FileDiff]:
     if not any(diff.hunks for diff in found):
         raise ReplyRefused("malformed", "the diff has no hunk that begins with @@")
     return found
+
+
+def _is_lost_head(line: str) -> bool:
+    """Return whether a line in a hunk is rather half of a file's head."""
+    return line.startswith(("+++ ", "--- ")) and (line[4:].strip() == "/dev/null" or bool(path_of(line[4:])))
 
 
 def _hunk_of(head: re.Match[str] | None) -> Hunk:

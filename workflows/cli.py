@@ -35,8 +35,8 @@ standard error. The working tree is never touched without --apply. Uncommitted c
 
 JSON_HELP = """\
 --json prints one JSON object a line, each with "event" and "elapsed" (seconds):
-  run-started step-started step-finished note environment baseline suspects searching candidate found verdict review
-  delivered
+  run-started step-started step-finished note environment baseline suspects searching candidate found verdict selected
+  review delivered
   result        the last one: "code", "status", "message", "run", "diff", "files", "bundle"
 """
 
@@ -217,7 +217,7 @@ def _main(argv: Sequence[str]) -> int:
     if arguments.command is None:
         parser.print_help(sys.stderr)
         return 2
-    if arguments.command != "doctor" and (problems := shadowed()):
+    if problems := shadowed():
         print("\n".join(f"greendiff: {sentence}" for sentence in problems), file=sys.stderr)
         return 3
     module = import_module(f"workflows.commands.{MODULES[arguments.command]}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox.errors import SandboxUnavailable
-from workflows.cli import shadowed, version
+from workflows.cli import version
 from workflows.commands.session import guarded
 from workflows.runs import RunStore, cache_folder, state_folder
 from workflows.wording import plural
@@ -51,9 +51,9 @@ def _programs() -> tuple[list[str], bool]:
     lines = [f"greendiff {version()}, Python {platform.python_version()} on {platform.system()} {platform.release()}"]
     git = git_version()
     lines.append(f"git {git}" if git else "git: not found; install the package `git`")
-    problems = shadowed()
-    lines += problems or ["packages: agents, sandbox and workflows are greendiff's own"]
-    return lines, bool(git) and not problems
+    # Where they are not, no command starts at all.
+    lines.append("packages: agents, sandbox and workflows are greendiff's own")
+    return lines, bool(git)
 
 
 def _folders() -> list[str]:

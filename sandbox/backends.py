@@ -25,7 +25,7 @@ class Finding:
     """Guarantees that it cannot keep here, each with the reason."""
 
 
-def open_sandbox(name: BackendName = "auto") -> Sandbox:
+def open_sandbox(name: str = "auto") -> Sandbox:
     """Return the backend of that name; `auto` is Docker where a daemon answers, else bubblewrap, never `local`.
 
     Raises:

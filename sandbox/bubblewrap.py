@@ -108,7 +108,7 @@ class BubblewrapSandbox:
 
     def prepare(self, definition: EnvironmentDefinition, progress: Progress) -> Environment:
         interpreter = furnishing.inspect(definition.interpreter or furnishing.own_base())
-        digest = furnishing.environment_digest(self.name, definition, interpreter)
+        digest = furnishing.environment_digest(self.name, definition, interpreter, images.RECIPE.read_text("utf-8"))
 
         def build(folder: Path) -> Mapping[str, str]:
             root = self._root(definition, interpreter, progress)

@@ -129,7 +129,7 @@ class Images:
     def prepare(self, definition: EnvironmentDefinition, progress: Progress) -> Environment:
         """See `sandbox.protocol.Sandbox.prepare`."""
         interpreter = furnishing.inspect(definition.interpreter or furnishing.own_base())
-        digest = furnishing.environment_digest("docker", definition, interpreter)
+        digest = furnishing.environment_digest("docker", definition, interpreter, images.RECIPE.read_text("utf-8"))
         name = f"greendiff/environment:{digest[:32]}"
         with furnishing.locked(furnishing.cache_folder() / "environments" / f"docker-{digest[:32]}.lock"):
             found = self._find(name)

@@ -72,10 +72,15 @@ class Interpreter:
     """Its folders of packages that exist."""
 
     @property
+    def identity(self) -> str:
+        """Text that changes when the interpreter does."""
+        return f"{self.base} {self.version} {Path(self.base).stat().st_mtime_ns}"
+
+    @property
     def fingerprint(self) -> str:
         """Text that changes when the interpreter or what is installed for it does."""
-        lines = [self.base, self.version]
-        for path in (self.base, *self.sites):
+        lines = [self.identity]
+        for path in self.sites:
             found = Path(path)
             names = sorted(found.iterdir()) if found.is_dir() else [found]
             lines += [f"{name} {name.lstat().st_mtime_ns}" for name in names if name.name != "__pycache__"]
@@ -283,7 +288,9 @@ def environment_digest(backend: str, definition: EnvironmentDefinition, interpre
         definition.distribution,
         definition.entry_points,
         # Only a given interpreter's packages are seen, not those of the base that greendiff runs on.
-        interpreter.fingerprint if definition.interpreter else f"{interpreter.base} {interpreter.version}",
+        interpreter.fingerprint
+        if definition.interpreter
+        else f"{interpreter.base} {interpreter.version} {Path(interpreter.base).stat().st_mtime_ns}",
         (PROBE / "furnish.py").read_text("utf-8"),
         [importlib.metadata.version(name) for name in _pytest_closure()],
         *more,

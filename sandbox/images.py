@@ -21,11 +21,14 @@ from sandbox.furnishing import LAYOUT, Interpreter
 HOME = "/opt/greendiff"
 """What greendiff puts into an image lies here."""
 USER = 1000
+RECIPE = Path(__file__)
+"""Part of the digest of every environment that lies on an image made here."""
 
 _TOOLS = """
     sh bash git ls cat cp mv rm mkdir rmdir ln chmod touch head tail wc sort uniq sed grep find env sleep true false
     timeout tar gzip gunzip id ps kill tee cut tr xargs dirname basename diff cmp patch date printf mktemp stat awk du
     df nohup setsid prlimit which readlink realpath seq expr test echo pwd uname hostname whoami ldconfig nproc
+    mkfifo mknod base64 sha1sum split nl tac nice shuf fold join tty stty yes
     comm paste od cksum md5sum sha256sum xz bzip2 unzip less
 """.split()  # noqa: SIM905 (one list item a line would be 90 lines)
 _PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -22,7 +22,7 @@ FIRST_BATCH = 6
 BATCH_SECONDS = 0.4
 LARGEST_BATCH = 64
 
-JobKind = Literal["swap", "retry", "fresh"]
+JobKind = Literal["swap", "retry", "fresh", "look"]
 MakePairs = Callable[[Sequence[Candidate], Sequence[Candidate]], Iterator[Candidate]]
 """Promising candidates, most telling first, and all single ones → pairs, likeliest first."""
 PAIRS_AFTER = 0.45
@@ -30,6 +30,8 @@ PAIRS_AFTER = 0.45
 PARTNERS = 600
 """Single candidates that may join a promising one."""
 PROMISING = 24
+LOOKED = 256
+"""Single candidates that are run on all targets before pairs are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Job:
     kind: JobKind
     candidates: tuple[Candidate, ...]
     tier: int = 0
+
+    @property
+    def thorough(self) -> bool:
+        """Whether to count the targets that pass, to find out what could be half of a pair."""
+        return self.kind == "look"
 
 
 @dataclass(slots=True)
@@ -59,6 +66,8 @@ class Schedule:
     deadline: float
     """In `time.monotonic` seconds: nothing is handed out afterwards."""
     make_pairs: MakePairs | None = None
+    targets: int = 1
+    """How many tests a repair must make pass."""
     doubt: Callable[[Candidate], bool] = lambda _candidate: False
     """Whether a failed trial by exchange should be repeated with a fresh import."""
     generated: int = 0
@@ -73,12 +82,14 @@ class Schedule:
     reason: Literal["exhausted", "budget", "enough", "interrupted"] = "exhausted"
     _retry: tuple[deque[Candidate], ...] = field(default_factory=lambda: tuple(deque() for _ in TIERS))
     _fresh: deque[Candidate] = field(default_factory=deque)
-    _spent: dict[str, float] = field(default_factory=lambda: {"swap": 0.0, "retry": 0.0, "fresh": 0.0})
+    _spent: dict[str, float] = field(default_factory=lambda: {"swap": 0.0, "retry": 0.0, "fresh": 0.0, "look": 0.0})
     _orders: dict[str, int] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
     _running: int = 0
     _empty: bool = False
     _turn: bool = False
+    _looked: int = 0
+    _told: set[str] = field(default_factory=set)
     _singles: list[Candidate] = field(default_factory=list)
     _pairs: Iterator[Candidate] | None = None
     _limit: int | None = None
@@ -130,6 +141,10 @@ class Schedule:
         waiting = next((tier for tier in tiers if self._retry[tier]), None)
         if waiting is not None and self._spent["retry"] < RETRY_SHARE * total:
             return self._again(waiting)
+        if self._late and self.targets > 1 and self._looked < min(LOOKED, len(self._singles)):
+            start = self._looked
+            self._looked = min(start + LARGEST_BATCH, LOOKED, len(self._singles))
+            return Job("look", tuple(self._singles[start : self._looked]))
         batch = self._pull()
         if batch:
             return Job("swap", batch)
@@ -159,8 +174,7 @@ class Schedule:
 
     def _one(self) -> Candidate | None:
         """Return the next single edit or pair; in turns, once half of the time went by in vain."""
-        late = time.monotonic() > self.started + PAIRS_AFTER * (self.deadline - self.started)
-        if not self.found and (late or self._empty):
+        if self._late:
             self._turn = not self._turn
             if self._turn or self._empty:
                 pair = self._pair()
@@ -173,10 +187,16 @@ class Schedule:
             self._singles.append(single)
         return single
 
+    @property
+    def _late(self) -> bool:
+        """Whether it is time for pairs."""
+        late = time.monotonic() > self.started + PAIRS_AFTER * (self.deadline - self.started)
+        return not self.found and self.make_pairs is not None and (late or self._empty)
+
     def _pair(self) -> Candidate | None:
         if self._pairs is None:
             telling = sorted(self.promising, key=lambda p: (-p[1].passed, -p[1].moved, -p[0].prior))[:PROMISING]
-            if self.make_pairs is None or not telling or (self._running and not self._singles):
+            if self.make_pairs is None or not telling or self._running > 1:
                 return None
             self._pairs = self.make_pairs([candidate for candidate, _ in telling], self._singles)
         return next(self._pairs, None)
@@ -198,7 +218,8 @@ class Schedule:
             elif trial.verdict == "passed":
                 self.breaking.append((candidate, trial.breaks))
             elif trial.verdict == "failed":
-                if trial.passed or trial.moved:
+                if (trial.passed or trial.moved) and candidate.id not in self._told:
+                    self._told.add(candidate.id)
                     self.promising.append((candidate, trial))
                 if job.kind != "fresh" and self.doubt(candidate):
                     self._fresh.append(candidate)

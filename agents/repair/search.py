@@ -75,7 +75,9 @@ class Search:
         ]
         context = Context(failures=self._failures(), issue=self._problem.issue)
         stream = (c for c in generate(self._problem.tree, suspects, context=context) if self._permitted(c))
-        schedule = Schedule(stream, self._end - self._reserve, self._pairs, self._doubt, started=self._begun)
+        schedule = Schedule(
+            stream, self._end - self._reserve, self._pairs, len(targets), self._doubt, started=self._begun
+        )
         watcher = threading.Thread(target=self._watch, args=(schedule,), daemon=True)
         workers = [threading.Thread(target=self._work, args=(t, schedule), daemon=True) for t in trials]
         try:
@@ -183,7 +185,7 @@ class Search:
             return
         by_id = {c.id: c for c in job.candidates}
         left = max(0.1, schedule.deadline - time.monotonic())
-        for trial in trials.try_batch(job.candidates, cpu_seconds=TIERS[job.tier], seconds=left):
+        for trial in trials.try_batch(job.candidates, cpu_seconds=TIERS[job.tier], seconds=left, thorough=job.thorough):
             self._take(schedule, job, by_id[trial.id], trial)
 
     def _take(self, schedule: Schedule, job: Job, candidate: Candidate, trial: Trial) -> None:

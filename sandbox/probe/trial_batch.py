@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from .trial_live import Live, State, Swap, apply, find_source
-from .trial_units import NotSwappable, Source, Uncompilable, Unit
+from .trial_units import NotSwappable, Source, Uncompilable, Unit, same_meaning
 from .trial_wire import Broken, Channel, Message, Summary
 
 if TYPE_CHECKING:
@@ -129,7 +128,9 @@ class Trier:
                 first = summary
             as_before = essence(summary) == essence(self.base.get(name, {}))
             moved += not as_before
-            if summary["outcome"] == "timeout" or (as_before and not passed) or index >= MORE:
+            if summary["outcome"] == "timeout" or index >= MORE:
+                break
+            if as_before and not passed and not order.get("thorough"):
                 break
         self.tests.tear_down()
         result.update(passed=len(passed), moved=moved)
@@ -192,10 +193,7 @@ def essence(summary: Summary) -> List[Any]:
     return [summary.get("outcome"), summary.get("exception"), list(summary.get("at", ()))]
 
 
-def digest(text: str) -> str:
-    return hashlib.sha1(text.encode("utf-8", "replace")).hexdigest()[:16]  # noqa: S324 - tells inputs apart, no more
-
-
 def _differs(swap: Swap) -> bool:
     function, code, defaults, keywords = swap
-    return function.__code__ != code or defaults is not function.__defaults__ or keywords is not function.__kwdefaults__
+    same = defaults is function.__defaults__ and keywords is function.__kwdefaults__
+    return not (same and same_meaning(function.__code__, code))

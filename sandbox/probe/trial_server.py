@@ -180,11 +180,11 @@ class Server:
         )
         alone = [todo[i] for i, r in enumerate(results) if r["verdict"] == "passed" and len(todo) > 1]
         rest = todo[len(results) :] if "late" not in phase else []
-        if rest and (ended != "done" or not begun):
+        if rest and (len(begun) > len(results) or not results):
+            # The child ended while this one ran, whatever exit code it gave; every turn takes one off the list.
             verdict = "timeout" if ended in ("cpu", "wall") else "crashed"
-            if len(begun) > len(results) or len(todo) == 1:
-                self.host.send({"op": "trial", "id": rest[0]["id"], "verdict": verdict, "way": "swap"})
-                rest = rest[1:]
+            self.host.send({"op": "trial", "id": rest[0]["id"], "verdict": verdict, "way": "swap"})
+            rest = rest[1:]
         if base and base[0] != [essence(self.trier.base[name]) for name in order["tests"][:1]]:
             # Something that a candidate did outlived it, so the failures after it prove nothing.
             alone = [c for c, r in zip(todo, results) if r["verdict"] in ("passed", "failed", "error")]

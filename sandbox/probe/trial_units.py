@@ -113,7 +113,7 @@ class Source:
         start, end, replacement = splice
         for unit in self.units:
             if unit.start <= start and end <= unit.end:
-                if start == end == unit.end and not self._deeper(unit, replacement):
+                if start == end == unit.start or (start == end == unit.end and not self._deeper(unit, replacement)):
                     continue
                 if start < unit.head:
                     raise NotSwappable("a decorator is changed")
@@ -194,6 +194,36 @@ def splice_text(text: str, splices: Sequence[Splice]) -> str:
         at = end
     parts.append(text[at:])
     return "".join(parts)
+
+
+_MEANING = (
+    "co_name",
+    "co_code",
+    "co_names",
+    "co_varnames",
+    "co_freevars",
+    "co_cellvars",
+    "co_flags",
+    "co_argcount",
+    "co_posonlyargcount",
+    "co_kwonlyargcount",
+    "co_exceptiontable",
+)
+
+
+def same_meaning(one: types.CodeType, two: types.CodeType) -> bool:
+    """Say whether two code objects do the same, wherever their text stands."""
+    if any(getattr(one, name, None) != getattr(two, name, None) for name in _MEANING):
+        return False
+    if len(one.co_consts) != len(two.co_consts):
+        return False
+    for left, right in zip(one.co_consts, two.co_consts):
+        if isinstance(left, types.CodeType) and isinstance(right, types.CodeType):
+            if not same_meaning(left, right):
+                return False
+        elif type(left) is not type(right) or repr(left) != repr(right):
+            return False
+    return True
 
 
 def pair_codes(old: types.CodeType, new: types.CodeType) -> Iterator[Tuple[types.CodeType, Optional[types.CodeType]]]:

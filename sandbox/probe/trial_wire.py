@@ -177,34 +177,44 @@ def watch(
     cpu, wall = limits()
     try:
         while not ended:
-            if channel.waiting(0.05):
+            # What a candidate started may hold the pipe open after the child itself has ended.
+            last = _has_ended(pid)
+            if channel.waiting(0.0 if last else 0.05):
                 if not channel.fill():
                     break
                 for message in channel.ready():
                     take(message)
                 since, used = time.monotonic(), cpu_seconds(pid)
                 cpu, wall = limits()
+            elif last:
+                break
             elif cpu_seconds(pid) - used > cpu:
                 ended = "cpu"
             elif time.monotonic() - since > wall:
                 ended = "wall"
     finally:
         os.close(channel.source)
-        status = -1
-        if not ended:
-            try:
-                # The pipe can also end because the child closed it; it gets a moment to end by itself.
-                status = _reap(pid)
-            except OSError:
-                pass
+        status = 0 if ended else _wait(pid)
         kill(pid)
     return ended or ("done" if status == 0 else "died")
 
 
-def _reap(pid: int) -> int:
+def _has_ended(pid: int) -> bool:
+    """Say whether a child has ended, and leave it to be waited for, so that its number is not given away."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except OSError:
+        return True
+
+
+def _wait(pid: int) -> int:
+    """Return the exit status of a child that has closed its pipe; -1 where it does not end by itself."""
     for _ in range(100):
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return status
+        if _has_ended(pid):
+            try:
+                found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except OSError:
+                return -1
+            return int(found.si_status) if found is not None and found.si_code == os.CLD_EXITED else -1
         time.sleep(0.002)
     return -1

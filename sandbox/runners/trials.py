@@ -241,8 +241,12 @@ class Trials:
         cpu_seconds: float = FIRST_TIER,
         related_seconds: float = 2.0,
         seconds: float = 1e9,
+        thorough: bool = False,
     ) -> Iterator[Trial]:
         """Yield one trial for each change, not always in order; ends early when cancelled or after `seconds`.
+
+        The targets run quickest first, up to the first that fails as it did on the base; all of them run where
+        `thorough`, so that those that pass are counted.
 
         Each target gets `cpu_seconds` or five times what it took on the base. Candidates that kill the worker are
         `crashed`; the worker is started again.
@@ -262,6 +266,7 @@ class Trials:
                 "related": self._related,
                 "related_seconds": related_seconds,
                 "isolate": isolate,
+                "thorough": thorough,
                 "seconds": max(0.0, end - time.monotonic()),
             }
             try:

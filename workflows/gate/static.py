@@ -15,7 +15,8 @@ from workflows.gate.doctests import changed_doctests
 from workflows.gate.perturbing import branches
 from workflows.gate.special import literals_of_tests, special_cases
 from workflows.gate.surface import Surface
-from workflows.gate.tamper import TestNames, review
+from workflows.gate.tamper import review
+from workflows.gate.tamper_reader import TestNames
 from workflows.verdicts import Allowances, Check, CheckName, GateCase
 
 _SHOWN = 20

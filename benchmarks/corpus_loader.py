@@ -256,31 +256,55 @@ def run_tests(folder: Path, *, seconds: float = 20.0, python: str = sys.executab
     return TestCounts(int(last[1]), int(last[2]))
 
 
-def validate(bug: Bug) -> list[str]:
-    """Return what is wrong with a bug, as sentences; none where it is sound.
-
-    A bug on which every test fails is sound: that happens to developers too.
-    """
+def reference_faults(bug: Bug) -> list[str]:
+    """Return what is wrong with the reference, the tests and the oracle of a bug's function, as sentences."""
     from benchmarks.oracle import judge
 
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="greendiff-corpus-") as name:
-        materialise(bug, Path(name, "base"), git=False)
-        materialise(bug, Path(name, "fixed"), fixed=True, git=False)
-        base = run_tests(Path(name, "base"), seconds=5)
-        fixed = run_tests(Path(name, "fixed"))
+        materialise(bug, Path(name), fixed=True, git=False)
+        fixed = run_tests(Path(name))
     if fixed.bad or not fixed.passed:
         wrong.append(f"the reference fails {fixed.bad} tests")
-    if not base.bad:
-        wrong.append("no test fails on the bug")
     same = judge(bug, bug.reference)
     if not same.correct:
         wrong.append(f"the oracle says that the reference differs from itself: {same.reason}")
     if same.inputs < 200:
         wrong.append(f"the oracle tried only {same.inputs} inputs")
+    return wrong
+
+
+def bug_faults(bug: Bug) -> list[str]:
+    """Return what is wrong with a bug, as sentences; one on which every test fails is sound, that happens too."""
+    from benchmarks.oracle import judge
+
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="greendiff-corpus-") as name:
+        materialise(bug, Path(name), git=False)
+        base = run_tests(Path(name), seconds=5)
+    if not base.bad:
+        wrong.append("no test fails on the bug")
     if judge(bug, bug.broken).correct:
         wrong.append("the oracle sees no difference between the bug and the reference")
     return wrong
+
+
+def validate(bug: Bug) -> list[str]:
+    """Return what is wrong with a bug and with what it is judged by; none where it is sound."""
+    return reference_faults(bug) + bug_faults(bug)
+
+
+def print_faults(bugs: Sequence[Bug], jobs: int) -> int:
+    """Print what is wrong with any of the bugs; return how many are unsound."""
+    unsound: set[str] = set()
+    functions = list({bug.function: bug for bug in bugs}.values())
+    with ThreadPoolExecutor(jobs) as pool:
+        for checked, check in ((functions, reference_faults), (bugs, bug_faults)):
+            for bug, wrong in zip(checked, pool.map(check, checked), strict=True):
+                for sentence in wrong:
+                    unsound.add(bug.id)
+                    print(f"{bug.id}: {sentence}", flush=True)
+    return len(unsound)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -296,13 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         for bug in bugs:
             materialise(bug, options.write / bug.id)
-    unsound = 0
-    if options.validate:
-        with ThreadPoolExecutor(options.jobs) as pool:
-            for bug, wrong in zip(bugs, pool.map(validate, bugs), strict=True):
-                unsound += bool(wrong)
-                for sentence in wrong:
-                    print(f"{bug.id}: {sentence}", flush=True)
+    unsound = print_faults(bugs, options.jobs) if options.validate else 0
     kinds = Counter(bug.kind for bug in bugs)
     print("\n".join(f"{count:4}  {kind}" for kind, count in kinds.most_common()))
     splits = Counter(bug.split for bug in bugs)

@@ -108,7 +108,11 @@ class Tasks:
     def check(self, name: str, folder: Path, python: Path, *, true_fix: bool = False) -> Checked:
         """Have the checker judge a repository."""
         extra = ("--true-fix",) if true_fix else ()
-        done = self._run("check", name, str(folder), "--python", str(python), "--cache", str(self._cache), *extra)
+        order = ("check", name, str(folder), "--python", str(python), "--cache", str(self._cache), *extra)
+        try:
+            done = self._run(*order)
+        except subprocess.TimeoutExpired:
+            return Checked(False, "?", 0, "the checker did not come to an end")
         return read_check(done.stdout + done.stderr)
 
 

@@ -61,7 +61,8 @@ def test_not_root(shared: Workspace, promised: Promised) -> None:
     program = """
 import os
 print(os.getuid(), os.geteuid(), os.getgid(), os.getgroups())
-attempts = (os.setuid, 0), (os.setgid, 0), (os.chroot, "/tmp"), (os.mknod, os.environ["TMPDIR"] + "/d", 0o20666, 259), (os.nice, -1)
+device = os.environ["TMPDIR"] + "/device"
+attempts = (os.setuid, 0), (os.setgid, 0), (os.chroot, "/tmp"), (os.mknod, device, 0o20666, 259), (os.nice, -1)
 for attempt, *arguments in attempts:
     try:
         attempt(*arguments)

@@ -91,7 +91,9 @@ def path_of(text: str) -> str:
 
 
 def _as_path(text: str) -> str:
-    text = text.strip().replace("\\", "/").rstrip(":")
+    text = text.strip().rstrip(":")
+    if "/" not in text:
+        text = text.replace("\\", "/")
     while text.startswith("./"):
         text = text[2:]
     if not _PATH.match(text) or ".." in text.split("/"):

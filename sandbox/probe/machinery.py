@@ -27,10 +27,6 @@ MODULES = (
     "_pytest.subtests",
     "_pytest._code.code",
     "_pytest.config",
-    "pluggy._hooks",
-    "pluggy._callers",
-    "pluggy._manager",
-    "pluggy._result",
     "pytest",
     "unittest",
     "unittest.case",
@@ -82,7 +78,8 @@ def _modules(own: str) -> "Iterator[Tuple[str, ModuleType]]":
         if module is not None:
             yield name, module
     for name in sorted(sys.modules):
-        if name == own or name.startswith(own + "."):
+        # The parts of pluggy have had several names.
+        if name == own or name.startswith((own + ".", "pluggy.")):
             yield name, sys.modules[name]
 
 

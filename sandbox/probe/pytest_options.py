@@ -5,7 +5,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List, Optional
 
     Plan = Dict[str, Any]
 
@@ -50,12 +50,14 @@ def arguments(plan: "Plan", paths: "List[str]", installed: "Any") -> "List[str]"
         "--tb=native",
         "--color=no",
     ]
-    if not _configured(root, paths):
-        empty = os.path.join(plan["temp"], "pytest.ini")
-        with open(empty, "w") as stream:
+    configuration = _configuration(root, [str(path) for path in plan.get("paths", ())])
+    if configuration is None:
+        configuration = os.path.join(plan["temp"], "pytest.ini")
+        with open(configuration, "w") as stream:
             stream.write("[pytest]\n")
-        # Else pytest would go on looking in the folders above the work tree.
-        found += ["-c", empty, "--confcutdir=" + root]
+        found.append("--confcutdir=" + root)
+    # Always named: else it would depend on which tests are asked for, or lie in a folder above the work tree.
+    found += ["-c", configuration]
     if plan.get("autoload", True):
         if installed("xdist"):
             found += ["-n0", "--dist=no"]
@@ -70,21 +72,19 @@ def arguments(plan: "Plan", paths: "List[str]", installed: "Any") -> "List[str]"
     return found + list(plan.get("options", ())) + paths
 
 
-def _configured(root: str, paths: "List[str]") -> bool:
-    folders = {root}
-    for path in paths:
-        folder = os.path.normpath(os.path.join(root, path))
-        while folder.startswith(root + "/"):
-            folders.add(folder)
-            folder = os.path.dirname(folder)
-    for folder in folders:
+def _configuration(root: str, paths: "List[str]") -> "Optional[str]":
+    """Return the file that configures a run of `paths`: in what they have in common, or above, up to the root."""
+    whole = [os.path.normpath(os.path.join(root, path)) for path in paths] or [root]
+    folder = os.path.commonpath(whole)
+    while folder == root or folder.startswith(root + "/"):
         for name, sign in _CONFIGURATIONS:
             path = os.path.join(folder, name)
             if os.path.isfile(path):
                 with open(path, "rb") as stream:
                     if sign is None or sign.search(stream.read(1 << 20)):
-                        return True
-    return False
+                        return path
+        folder = os.path.dirname(folder)
+    return None
 
 
 def neutralise(config: "Any", args: "List[str]", parser: "Any", root: str) -> "List[str]":

@@ -8,7 +8,11 @@ import time
 
 from . import frames
 
-MAX_RESTARTS = 8
+SHORT_SECONDS = 0.5
+"""Least time of one test after another one has hung."""
+HANGING_RATIO = 20
+"""How many times longer than the longest that ended a test may take, after another one has hung."""
+MAX_RESTARTS = 16
 """How often the tests are started again after one that hung or crashed."""
 OUTPUT_HALF = 12_000
 """Bytes kept of both ends of what the tests printed to the process' own streams."""
@@ -64,6 +68,7 @@ class Run:
         wall = plan.get("wall_seconds")
         self._deadline = self._began + wall if wall else float("inf")
         self._limit: float = plan.get("test_seconds") or float("inf")
+        self._longest = 0.0
         self._collected: "Set[str]" = set()
         self._reported: "Set[str]" = set()
         self._skip: "List[str]" = []
@@ -113,6 +118,8 @@ class Run:
         """Name the test or file during which the process went away; return whether the rest can still be run."""
         if why == "test":
             words = "did not end within {:g} s".format(self._limit)
+            # Tests that hang seldom come alone, and each would cost the whole limit again.
+            self._limit = min(self._limit, max(SHORT_SECONDS, round(HANGING_RATIO * self._longest, 1)))
         else:
             words = "the test process " + _words(status)
         seconds = time.monotonic() - self._since
@@ -247,7 +254,11 @@ class Run:
             self._collecting = None
             self._collected.update(message["ids"])
         elif kind == "result":
+            self._longest = max(self._longest, time.monotonic() - self._since if self._current is not None else 0.0)
             self._current = None
+            self._reported.add(message["id"])
+        elif kind == "collection_error":
+            # Said once, however often the tests are started.
             self._reported.add(message["id"])
         elif kind == "problem":
             self._problem = message

@@ -85,3 +85,79 @@ def test_tampering_in_this_interpreter(tmp_path: Path, kind: str) -> None:
     messages = _run(data=frames.encode(_plan(tmp_path, kind=kind)))
     (sentences,) = [message["sentences"] for message in messages if message["t"] == "tampering"]
     assert any("unittest.case.TestCase.run" in sentence for sentence in sentences)
+
+
+def test_endings_in_this_interpreter(tmp_path: Path) -> None:
+    test = """
+        import os, signal, sys, time
+        def test_prints(capfd):
+            print("x" * 20_000_000)
+            os.write(1, b"y" * 100)
+        def test_leaves(): os._exit(3)
+        def test_dies(): os.kill(os.getpid(), signal.SIGTERM)
+        def test_hangs():
+            os.write(2, b"z" * 50_000)
+            time.sleep(60)
+        def test_last(): pass
+        """
+    _write(tmp_path, {"test_a.py": test, "test_b.py": "import os\nos._exit(1)\n", "test_c.py": "raise SystemExit\n"})
+    plan = _plan(tmp_path, test_seconds=1.0, options=["-s"], wall_seconds=100)
+    messages = _run(data=frames.encode(plan))
+    assert {
+        message["id"].partition("::")[2]: message["message"] for message in messages if message["t"] == "result"
+    } == {
+        "test_prints": "",
+        "test_leaves": "the test process left with exit code 3 during this test",
+        "test_dies": "the test process was ended by SIGTERM during this test",
+        "test_hangs": "did not end within 1 s",
+        "test_last": "",
+    }
+    assert [message["id"] for message in messages if message["t"] == "collection_error"] == ["test_b.py", "test_c.py"]
+    assert messages[-1]["complete"]
+    assert "bytes left out" in messages[-1]["output"]
+    short = _run(
+        data=frames.encode(plan | {"wall_seconds": 0.5, "tests": ["test_a.py::test_hangs"], "test_seconds": 9})
+    )
+    assert (short[-1]["ended"], short[-1]["complete"]) == ("timeout", False)
+
+
+BAD = {
+    "conftest": ({"conftest.py": "import gone_for_good\n"}, "conftest", "gone_for_good"),
+    "conftest in a folder": ({"conftest.py": "def f(:\n"}, "conftest", None),
+    "internal": ({"conftest.py": "def pytest_collection_modifyitems(): 1 / 0\n"}, "internal", None),
+    "interrupted": ({"conftest.py": "def pytest_collection_finish(): raise KeyboardInterrupt\n"}, "interrupted", None),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_problems_are_told(tmp_path: Path, name: str) -> None:
+    files, kind, missing = BAD[name]
+    _write(tmp_path, {**files, "test_a.py": "def test_a(): pass\n"})
+    last = _run(data=frames.encode(_plan(tmp_path)))[-1]
+    assert (last["complete"], last["problem"]["kind"], last["problem"].get("missing")) == (False, kind, missing)
+
+
+def test_configuration_in_this_interpreter(tmp_path: Path) -> None:
+    ini = """
+        [pytest]
+        addopts = --absent --absent-value 3 --pdb --strict-config --doctest-modules
+        absent_key = 1
+        """
+    source = 'def f():\n    """\n    >>> f()\n    2\n    >>> 1 / 0\n    """\n'
+    files: dict[str, str | bytes] = {
+        "tests/pytest.ini": ini,
+        "tests/ours.py": source,
+        "code.py": "ours = True\n",
+        "tests/test_[a].py": "import code, ours\ndef test_a(): assert not hasattr(code, 'ours')\ndef test_b(): 1\n",
+    }
+    _write(tmp_path, files)
+    plan = _plan(tmp_path, paths=["tests"], plugins=["pytester"], seed=3, env={"A": "b"}, coverage=True)
+    messages = _run(data=frames.encode(plan))
+    assert _outcomes(messages) == {"passed": 2, "failed": 1}
+    (note,) = [message["message"] for message in messages if message["t"] == "note"]
+    assert note == "options left out: --absent --absent-value 3 --pdb"
+    one = _run(data=frames.encode(plan | {"tests": ["tests/test_[a].py::test_b", "gone.py::x"]}))
+    assert [message["id"] for message in one if message["t"] == "result"] == ["tests/test_[a].py::test_b"]
+    assert [message["ids"] for message in one if message["t"] == "missing"] == [["gone.py::x"]]
+    none = _run(data=frames.encode(plan | {"tests": ["gone.py::x"]}))
+    assert [message["t"] for message in none] == ["missing", "finished"]

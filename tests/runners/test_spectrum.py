@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -134,6 +134,70 @@ def test_pauses_nest(ours: Recorded) -> None:
         ours.names["branch"](1)
 
     assert ours.lines(nested) == [3, 4]
+
+
+def test_events_one_by_one(tmp_path: Path) -> None:
+    """Give the tracer what the interpreter gives it, under the eyes of whatever measures this test run."""
+    ours = Recorded(tmp_path)
+    ours.load()
+    recorder = spectrum.TraceRecorder(failures.Places(str(tmp_path)).relative)
+
+    class Event:
+        f_code = ours.names["branch"].__code__
+        f_lineno = 3
+        f_trace_lines = True
+
+    class Other(Event):
+        f_code = test_events_one_by_one.__code__
+
+    call: Any = recorder._call
+    assert call(Other, "call", None) is None
+    assert call(Other, "call", None) is None
+    local = call(Event, "call", None)
+    for line in (3, 4):
+        Event.f_lineno = line
+        assert local(Event, "line", None) is local
+    assert call(Event, "call", None) is not None
+    Event.f_lineno = 5
+    assert local(Event, "line", None) is local
+    assert not Event.f_trace_lines
+    assert call(Event, "call", None) is None
+    assert recorder.take() == {"ours.py": [3, 4, 5]}
+    assert recorder.take() == {}
+
+
+def test_monitoring_events_one_by_one(tmp_path: Path) -> None:
+    """Do the same with the events of `sys.monitoring`, which older interpreters do not have."""
+    ours = Recorded(tmp_path)
+    ours.load()
+
+    class Monitoring:
+        DISABLE = object()
+        taken: ClassVar[list[object]] = []
+
+        class events:  # noqa: N801
+            LINE, PY_START = 1, 2
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *given: self.taken.append((name, *given[:3]))
+
+    monitoring = Monitoring()
+    recorder = spectrum.MonitoringRecorder(failures.Places(str(tmp_path)).relative, monitoring, 4)
+    recorder.start()
+    recorder.start()
+    code = ours.names["branch"].__code__
+    for _ in range(2):
+        assert recorder._function(code, 0) is Monitoring.DISABLE
+    assert recorder._function(test_branches.__code__, 0) is Monitoring.DISABLE
+    for line in (3, 4):
+        assert recorder._line(code, line) is Monitoring.DISABLE
+    assert recorder.take() == {"ours.py": [3, 4]}
+    recorder.stop()
+    recorder.stop()
+    names = [entry[0] for entry in monitoring.taken if isinstance(entry, tuple)]
+    assert [names.count(name) for name in ("use_tool_id", "restart_events", "set_local_events", "free_tool_id")] == [
+        1, 2, 1, 1,
+    ]  # fmt: skip
 
 
 def test_other_files_are_left_out(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class Profile:
 
 def profile(name: str, samples: Sequence[Sample]) -> Profile:
     """Return the profile of one candidate."""
-    seen = [s for s in samples if name in s.outcomes and s.original != "-"]
+    seen = [s for s in samples if s.outcomes.get(name, "-") != "-" and s.original != "-"]
     if not seen:
         return Profile()
     made = [s for s in seen if s.kind == "generated"]

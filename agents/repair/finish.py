@@ -17,7 +17,7 @@ from sandbox.runners.trials import Behaviours, Trials
 
 COMPARED = 60
 """Passing candidates whose behaviour is compared."""
-OFFERED = 5
+OFFERED = 3
 """Repairs that are confirmed and returned."""
 SAMPLES = 200
 
@@ -91,7 +91,7 @@ class Finish:
     def _behaviours(self, candidates: Sequence[Candidate], left: float) -> Behaviours:
         if not self._trials:
             return Behaviours((), frozenset(c.id for c in candidates))
-        wall = max(0.3, min(3.0, left / 3))
+        wall = max(0.4, min(3.0, 0.6 * left))
         return self._trials[0].behaviours(candidates, samples=SAMPLES, cpu_seconds=0.02, wall_seconds=wall)
 
     def _confirm(self, candidate: Candidate) -> tuple[str, ...] | None:

@@ -22,6 +22,8 @@ from .trial_wire import Broken, Channel, Message, OutOfTime
 
 RECORDED = 120
 """Recorded calls that are compared, at most."""
+LEAST = 24
+"""Inputs that are run however slow they are."""
 SLOW = 6
 """Time-outs after which a candidate's further inputs get a fifth of the time."""
 
@@ -35,8 +37,11 @@ class Behaviour:
         self.order = order
         self.cpu = float(order["cpu"])
 
-    def run(self, skip: int, out: Channel) -> None:
-        """Report the inputs and the original's outcomes, then those of each candidate from number `skip` on."""
+    def run(self, skip: int, end: float, known: Message, out: Channel) -> None:
+        """Report the inputs and the original's outcomes, then those of each candidate from number `skip` on.
+
+        `end` is when (of `time.perf_counter`) all should be done; `known` is what a former child reported.
+        """
         plans: Dict[str, List[Swap]] = {}
         unknown: List[str] = []
         for candidate in self.order["candidates"]:
@@ -45,29 +50,41 @@ class Behaviour:
             except (Uncompilable, NotSwappable):  # noqa: PERF203 - few, and each on its own
                 unknown.append(candidate["id"])
         self.trier.tests.arm()
-        calls = self.inputs(plans)
+        calls = self.inputs(plans, end)[: known.get("count")]
+        begun = time.perf_counter()
+        base = self.outcomes(calls, end)
+        if not known["samples"]:
+            # So many inputs that all candidates can be run on them in the time that is left.
+            took = max(1e-6, time.perf_counter() - begun)
+            share = 0.7 * max(0.0, end - time.perf_counter()) / (len(plans) + 1)
+            calls = calls[: max(LEAST, int(len(calls) * share / took))]
         entries = [self.trier.live.real(c.code.co_filename)[len(self.trier.root) + 1 :] for c in calls]
         samples = [
             {"kind": call.kind, "entry": "%s:%d:%s" % (path, call.code.co_firstlineno, call.code.co_name)}
             for call, path in zip(calls, entries)
         ]
         same = fingerprint("\n".join(call.key for call in calls))
-        base = self.outcomes(calls)
-        out.send({"op": "inputs", "samples": samples, "same": same, "original": base, "unknown": unknown})
+        if known["samples"] and same != known["same"]:
+            # What the tests do differs from run to run, so that nothing could be compared.
+            return
+        fresh = {"samples": samples, "same": same, "original": base[: len(calls)], "count": len(calls)}
+        out.send(dict(fresh, op="inputs", unknown=unknown))
         for index, (name, swaps) in enumerate(plans.items()):
             if index < skip:
                 continue
             out.send({"op": "start", "index": index, "id": name})
             undo = apply(swaps)
-            found = self.outcomes(calls)
+            found = self.outcomes(calls, end)
             apply(undo)
             out.send({"op": "row", "id": name, "outcomes": found})
 
-    def inputs(self, plans: Dict[str, List[Swap]]) -> List[Call]:
+    def inputs(self, plans: Dict[str, List[Swap]], end: float) -> List[Call]:
+        """Return the inputs, so ordered that any beginning of them is a fair choice."""
+        half = (end - time.perf_counter()) / 5
         codes = {id(function.__code__) for swaps in plans.values() for function, _, _, _ in swaps}
-        calls = self.record(codes, units_only=False)
+        calls = self.record(codes, False, half)
         # Calls of the changed functions themselves reach more than what tests pass to the function around them.
-        inner = self.record(codes, units_only=True)
+        inner = self.record(codes, True, half)
         known = {(id(call.code), call.key) for call in calls}
         calls += [call for call in inner if (id(call.code), call.key) not in known]
         rank = {"failing": 0, "earlier": 1, "passing": 2}
@@ -77,9 +94,13 @@ class Behaviour:
         for swaps in plans.values():
             for function, code, _, _ in swaps:
                 constants += [c for c in function.__code__.co_consts + code.co_consts if c not in constants]
-        return calls + generate(calls, constants, int(self.order["samples"]))
+        made = generate(calls, constants, int(self.order["samples"]))
+        first = [call for call in calls if call.kind == "failing"][:40]
+        later = [call for call in calls if call not in first]
+        return first + mix(later, made)
 
-    def record(self, codes: Set[int], units_only: bool) -> List[Call]:
+    def record(self, codes: Set[int], units_only: bool, seconds: float) -> List[Call]:
+        """Run the tests on the original and return the relevant calls."""
         live = self.trier.live
         files = {str(getattr(item, "path", "")) for item in self.trier.tests.items.values()}
 
@@ -90,7 +111,7 @@ class Behaviour:
             return "site-packages" not in path and code.co_name != "<module>"
 
         recorder = Recorder(ours, codes, units_only)
-        end = time.perf_counter() + float(self.order["wall"]) / 4
+        end = time.perf_counter() + seconds
         names = [(name, "failing") for name in self.targets]
         names += [(name, "passing") for name in self.order.get("related", ()) if name in self.trier.tests.items]
         for name, kind in names:
@@ -108,14 +129,13 @@ class Behaviour:
             self.trier.state.restore()
         return [call for call in recorder.calls if call.relevant and live.functions(call.code)]
 
-    def outcomes(self, calls: Sequence[Call]) -> List[str]:
-        """Run all the inputs with the code as it stands."""
+    def outcomes(self, calls: Sequence[Call], end: float) -> List[str]:
+        """Run the inputs with the code as it stands; `-` stands for those that were not come to."""
         found = []
         slow = 0
-        end = time.perf_counter() + float(self.order["wall"])
         for call in calls:
             if time.perf_counter() > end:
-                found.append("?")
+                found.append("-")
                 continue
             outcome = self.outcome(call, self.cpu if slow < SLOW else self.cpu / 5)
             slow += outcome == "?"
@@ -156,6 +176,17 @@ class Behaviour:
         """Return a live function that has, on the base, the recorded call's code."""
         functions = self.trier.live.functions(call.code)
         return functions[0] if functions else None
+
+
+def mix(recorded: Sequence[Call], made: Sequence[Call]) -> List[Call]:
+    """Return both, one recorded call before every two that were made."""
+    mixed: List[Call] = []
+    at = 0
+    for index, call in enumerate(recorded):
+        mixed.append(call)
+        mixed += made[2 * index : 2 * index + 2]
+        at = 2 * index + 2
+    return mixed + list(made[at:])
 
 
 def collect(rows: Dict[str, List[str]], inputs: Message, failed: Dict[str, str]) -> Message:

@@ -305,22 +305,27 @@ def _vary_dict(value: Dict[Any, Any], pool: Pool, dice: random.Random, depth: in
 
 
 def generate(calls: Sequence[Call], constants: Sequence[Any], wanted: int, seed: int = 7) -> List[Call]:
-    """Return calls made from the recorded ones, all different from those and from one another."""
+    """Return calls made from the recorded ones, all different from those and from one another.
+
+    Half of them come from calls in failing tests: near those, candidates differ most.
+    """
     dice = random.Random(seed)  # noqa: S311 - must be the same every time
     pool = Pool(calls, constants)
     seen = {(id(call.code), call.key) for call in calls}
     by_code: Dict[int, List[Call]] = {}
     for call in calls:
         by_code.setdefault(id(call.code), []).append(call)
+    telling = [call for call in calls if call.kind != "passing"] or list(calls)
     made: List[Call] = []
     for attempt in range(wanted * 6):
         if len(made) >= wanted or not calls:
             break
-        origin = calls[attempt % len(calls)]
+        origins = telling if attempt % 2 else calls
+        origin = origins[attempt // 2 % len(origins)]
         try:
             positional, keywords = copy.deepcopy(origin.arguments)
             for _ in range(dice.choice((1, 1, 1, 2, 3))):
-                _vary_one(positional, keywords, by_code[id(origin.code)], pool, dice)
+                _vary_arguments(positional, keywords, by_code[id(origin.code)], pool, dice)
             key, nodes = canonical([positional, keywords])
         except Exception:  # noqa: S112 - a value that cannot be copied or written down makes no input
             continue
@@ -331,29 +336,72 @@ def generate(calls: Sequence[Call], constants: Sequence[Any], wanted: int, seed:
     return made
 
 
-def _vary_one(
+Place = Tuple[Any, Any]
+"""A list or dictionary and the index or key of a value in it."""
+
+
+def _vary_arguments(
     positional: List[Any], keywords: Dict[str, Any], others: Sequence[Call], pool: Pool, dice: random.Random
 ) -> None:
-    places: List[Any] = [i for i, v in enumerate(positional) if _plain(v)]
-    places += [name for name, value in keywords.items() if _plain(value)]
-    if not places:
-        for value in positional[:1]:
-            attributes = getattr(value, "__dict__", None)
-            if attributes:
-                name = dice.choice(list(attributes))
-                if _plain(attributes[name]):
-                    attributes[name] = vary(attributes[name], pool, dice)
+    top: List[Place] = [(positional, i) for i, v in enumerate(positional) if _plain(v)]
+    top += [(keywords, name) for name, value in keywords.items() if _plain(value)]
+    choice = dice.random()
+    if top and choice < 0.5:
+        holder, key = dice.choice(top)
+        if choice < 0.08 and holder is positional:
+            other = dice.choice(others).arguments[0]
+            if key < len(other) and type(other[key]) is type(holder[key]):
+                holder[key] = copy.deepcopy(other[key])
+                return
+        holder[key] = vary(holder[key], pool, dice)
         return
-    place = dice.choice(places)
-    if isinstance(place, str):
-        keywords[place] = vary(keywords[place], pool, dice)
+    deep: List[Place] = []
+    _places([positional, keywords], 6, deep, set())
+    if not deep:
         return
-    if dice.random() < 0.15:
-        other = dice.choice(others).arguments[0]
-        if place < len(other) and type(other[place]) is type(positional[place]):
-            positional[place] = copy.deepcopy(other[place])
-            return
-    positional[place] = vary(positional[place], pool, dice)
+    holder, key = dice.choice(deep)
+    value = holder[key]
+    if choice < 0.7 or not _atom(value):
+        holder[key] = vary(value, pool, dice)
+    elif choice < 0.88 or type(value) is not int:
+        # The same value in several places often has to stay the same, and a boundary has to stay one.
+        fresh = vary(value, pool, dice)
+        for holder, key in deep:
+            if type(holder[key]) is type(value) and holder[key] == value:
+                holder[key] = fresh
+    else:
+        step = dice.choice((1, -1, 2, 10))
+        for holder, key in deep:
+            if type(holder[key]) is int and (holder[key] + step >= 0 or pool.negative):
+                holder[key] += step
+
+
+def _places(value: Any, depth: int, found: List[Place], seen: Set[int]) -> None:
+    """Collect where plain values stand inside containers and objects, those of objects included."""
+    if id(value) in seen or depth < 0 or len(found) > 200:
+        return
+    seen.add(id(value))
+    pairs: Any = ()
+    holder: Any = None
+    if isinstance(value, list):
+        pairs, holder = list(enumerate(value)), value
+    elif isinstance(value, dict):
+        pairs, holder = list(value.items()), value
+    elif isinstance(value, tuple):
+        for inner in value:
+            _places(inner, depth - 1, found, seen)
+    elif type(getattr(value, "__dict__", None)) is dict and not isinstance(value, (type, types.FunctionType)):
+        holder = vars(value)
+        pairs = list(holder.items())
+    for key, inner in pairs:
+        if _plain(inner) and depth < 6:
+            found.append((holder, key))
+        if not _atom(inner):
+            _places(inner, depth - 1, found, seen)
+
+
+def _atom(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, str, bytes))
 
 
 def _plain(value: Any) -> bool:

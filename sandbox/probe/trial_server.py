@@ -209,12 +209,18 @@ class Server:
             else:
                 rows[message["id"]] = message["outcomes"]
 
-        wall = float(order["wall"])
-        end = time.perf_counter() + 3 * wall
+        end = time.perf_counter() + float(order["wall"])
         skip = 0
         while time.perf_counter() < end:
             before = len(begun)
-            ended = self.child(lambda out, skip=skip: work.run(skip, out), take, wall + 1.0, 2 * wall + 2.0)
+
+            # Until a candidate begins, inputs are recorded and made; then each has a share of the time.
+            def share(before: int = before) -> Tuple[float, float]:
+                left = end - time.perf_counter()
+                seconds = max(0.1, left if len(begun) == before else left / 3)
+                return seconds, seconds
+
+            ended = self.watched(lambda out, skip=skip: work.run(skip, end, inputs, out), take, share)
             if ended == "done" or len(begun) == before:
                 break
             if begun[-1]["id"] not in rows:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 BASE_SHARE = 0.5
 """Largest share of the time left that one round of base runs may take."""
 
+TEST_SHARE = 0.2
+"""Share of a base run's time after which one test counts as hanging, between the two bounds below."""
+TEST_LEAST_SECONDS = 1.0
+TEST_MOST_SECONDS = 60.0
+
 
 class BaseReports(NamedTuple):
     """The base report before anything is decided about it."""
@@ -86,7 +91,8 @@ def _full_run(job: Job) -> tuple[TestReport, float]:
     workspace, seconds = job.open()
     with workspace:
         wall = min(job.settings.limits.wall_seconds, max(5.0, job.clock.left() * BASE_SHARE))
-        report = run_tests(workspace, job.ready().harness, wall_seconds=wall)
+        each = max(TEST_LEAST_SECONDS, min(TEST_MOST_SECONDS, wall * TEST_SHARE))
+        report = run_tests(workspace, job.ready().harness, wall_seconds=wall, test_seconds=each)
     check_report(report, wall)
     return report, seconds
 

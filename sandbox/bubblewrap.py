@@ -197,7 +197,7 @@ class BubblewrapSandbox:
         self, tree: Tree, environment: Environment, limits: Limits, base: str, group: Cgroup, ooms: tuple[int, ...]
     ) -> ResidentWorkspace:
         folder = Path(environment.reference)
-        arguments, sent = program(environment.versions["python"])
+        arguments, sent = program(environment.versions["python"], f"{_HOME}/pycache")
         argv = [
             "/bin/sh", "-c", _LAUNCH, "sh", *map(str, group.folders), "--", self._program, *self._flags(), "--as-pid-1",
             *self._file_systems(folder / "root", limits), "--ro-bind", str(folder), _HOME,

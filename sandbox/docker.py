@@ -19,6 +19,7 @@ from docker.utils import kwargs_from_env
 
 from sandbox.containers import Images, container_settings, place_in_container
 from sandbox.errors import SandboxBroken, SandboxUnavailable
+from sandbox.images import HOME
 from sandbox.limits import Limits
 from sandbox.owners import is_dead
 from sandbox.pipes import probe_entries
@@ -198,7 +199,7 @@ class DockerSandbox:
         self, image: str, python: tuple[str, str], settings: Mapping[str, Any], limits: Limits, tree: Tree
     ) -> ResidentWorkspace:
         place = place_in_container()
-        arguments, sent = program(python[1])
+        arguments, sent = program(python[1], f"{HOME}/pycache")
         with self._daemon.client() as client:
             made: dict[str, Any] = client.create_container_from_config(  # type: ignore[no-untyped-call]
                 {**settings, "Image": image, "Cmd": [python[0], *arguments], "Entrypoint": None}

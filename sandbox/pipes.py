@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import tempfile
 import threading
@@ -12,6 +13,19 @@ from collections.abc import Mapping
 from sandbox.errors import SandboxUnavailable
 from sandbox.resident import PROBE
 from sandbox.tree import Entry
+
+
+class _Handle:
+    """A descriptor that is readable when a process has ended."""
+
+    def __init__(self, pid: int) -> None:
+        self._fd = os.pidfd_open(pid)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def close(self) -> None:
+        os.close(self._fd)
 
 
 class PipeChannel:
@@ -64,11 +78,12 @@ class PipeChannel:
         with self._closing:
             with contextlib.suppress(OSError):
                 self._input.close()
-            try:
-                self._process.wait(10.0)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            if self._process.returncode is None:
+                # `wait` with a limit would look only every so often.
+                with contextlib.closing(_Handle(self._process.pid)) as handle:
+                    if not select.select([handle], [], [], 10.0)[0]:
+                        self._process.kill()
+            self._process.wait()
 
     def release(self) -> None:
         """Close what is left when nothing reads any more."""

@@ -33,7 +33,7 @@ def QQhome(kind, name):
     for base in kind.__mro__:
         if name in base.__dict__:
             method = base.__dict__[name]
-            code = getattr(method, "__code__", None)
+            code = getattr(getattr(method, "fget", method), "__code__", None)
             if code is not None:
                 return code.co_filename
             if base.__module__ in ("builtins",) or isinstance(method, type(object.__eq__)):

@@ -61,15 +61,15 @@ class Cassette:
 
         """
         path = folder / FILE
+        if resume and path.exists():
+            return cls(path, scrubber, nonce=_header(path)["nonce"], replaying=False)
+        if path.exists():
+            raise CassetteError(f"{path} is there already: record into another folder, or remove it")
+        nonce = secrets.token_hex(16)
         try:
-            if resume and path.exists():
-                return cls(path, scrubber, nonce=_header(path)["nonce"], replaying=False)
             folder.mkdir(parents=True, exist_ok=True)
-            nonce = secrets.token_hex(16)
             with path.open("x", encoding="utf-8") as file:
                 file.write(_line({"greendiff_cassette": _VERSION, "nonce": nonce}))
-        except FileExistsError:
-            raise CassetteError(f"{path} is there already: record into another folder, or remove it") from None
         except OSError as error:
             raise CassetteError(f"{path} cannot be written: {error.strerror}") from error
         return cls(path, scrubber, nonce=nonce, replaying=False)

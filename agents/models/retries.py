@@ -88,7 +88,7 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if 0.0 <= value < 1e12 else None
+    return value if 0.0 <= value < 1e14 else None
 
 
 def _until(text: str, now: datetime) -> float | None:

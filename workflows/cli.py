@@ -35,8 +35,8 @@ standard error. The working tree is never touched without --apply. Uncommitted c
 
 JSON_HELP = """\
 --json prints one JSON object a line, each with "event" and "elapsed" (seconds):
-  run-started step-started step-finished note environment baseline suspects searching candidate found verdict selected
-  review delivered
+  run-started step-started step-finished note environment baseline suspects search-started searching candidate found
+  verdict selected review delivered
   result        the last one: "code", "status", "message", "run", "diff", "files", "bundle"
 """
 

@@ -76,6 +76,8 @@ class Job:
         self._spare: Task[tuple[Workspace, float]] | None = None
         self._reaper: Task[None] | None = None
         self._base: Task[BaseReports] | None = None
+        self._ahead: Task[None] | None = None
+        self._guard = threading.Lock()
 
     @property
     def tree(self) -> Tree:
@@ -83,23 +85,24 @@ class Job:
         return self.snapshot.tree
 
     def start(self) -> None:
-        """Begin, in the background, to detect, to prepare the environment, and to run the tests as they are.
+        """Begin, in the background, what the first steps will want.
 
-        All of that is needed by every run, and it can pass while LangGraph is still being imported.
+        The sandbox, the tests as they are, and where the fault may be: all of that is needed by every run, and it can
+        pass while LangGraph is still being imported.
         """
-        from workflows.steps.base import base_reports
+        from workflows.steps.localise import look_ahead
 
         self._ready = Task(self._get_ready, "environment")
         self._spare = Task(self._open_spare, "workspace")
-        if not self.run.recorded(BASELINE):
-            self._base = Task(partial(base_reports, self), "base")
+        self._ahead = Task(partial(look_ahead, self), "ahead")
 
     def base(self) -> BaseReports:
         """Wait for the runs of the tests as they are; see `workflows.steps.base.base_reports`."""
         from workflows.steps.base import base_reports
 
-        if self._base is None:
-            self._base = Task(partial(base_reports, self), "base")
+        with self._guard:
+            if self._base is None:
+                self._base = Task(partial(base_reports, self), "base")
         return self._base.result()
 
     def ready(self) -> Readied:
@@ -145,13 +148,15 @@ class Job:
 
     def open(self) -> tuple[Workspace, float]:
         """Return a fresh workspace and the seconds that opening one takes; the caller closes it."""
-        spare, self._spare = self._spare, None
+        with self._guard:
+            spare, self._spare = self._spare, None
         return spare.result() if spare is not None else self._open_spare()
 
     def spare(self) -> None:
         """Begin to open another workspace in the background, if none is waiting."""
-        if self._spare is None:
-            self._spare = Task(self._open_spare, "workspace")
+        with self._guard:
+            if self._spare is None and not self.stop.is_set():
+                self._spare = Task(self._open_spare, "workspace")
 
     def once(self, name: str, work: Callable[[], T]) -> T:
         """Do a piece of work that is not repeated when the run is resumed; see `Run.once`."""
@@ -181,7 +186,7 @@ class Job:
             self._ready.settle(5)
         if self._sandbox is not None:
             self._sandbox.close()
-        for task in (self._spare, self._reaper, self._base):
+        for task in (self._spare, self._reaper, self._base, self._ahead):
             if task is not None:
                 task.settle(5)
         if self._sandbox is not None:

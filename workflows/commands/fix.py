@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = 120.0
 MAX_ISSUE = 1024 * 1024
+FINISHED = {"verified", "no-diff", "usage", "budget"}
+"""How a run stands that has come to its end; to resume it only tells its result again."""
 
 
 def fix(arguments: argparse.Namespace, started: float) -> int:
@@ -29,7 +31,7 @@ def fix(arguments: argparse.Namespace, started: float) -> int:
     # LangGraph takes most of a second to import: that passes while the repository is read and the sandbox starts.
     graph = Task(lambda: import_module("workflows.graph"), "graph")
 
-    def begin(events: Events) -> Job:
+    def begin(events: Events) -> tuple[Job, bool]:
         from workflows.job import Job, kept
         from workflows.settings import read_settings
 
@@ -47,7 +49,7 @@ def fix(arguments: argparse.Namespace, started: float) -> int:
         store.sweep()
         words = {"path": request.path, "tests": list(request.tests), "issue": request.issue[:200]}
         run = store.create(str(taken.repository), words, kept(request, settings, taken))
-        return Job(run, request, settings, events, taken)
+        return Job(run, request, settings, events, taken), False
 
     return _session(begin, graph, started, as_json=arguments.json, budget=arguments.budget or DEFAULT_BUDGET)
 
@@ -56,7 +58,7 @@ def resume(arguments: argparse.Namespace, started: float) -> int:
     """Go on with a run; return the exit code."""
     graph = Task(lambda: import_module("workflows.graph"), "graph")
 
-    def begin(events: Events) -> Job:
+    def begin(events: Events) -> tuple[Job, bool]:
         from workflows.job import Job, restored
 
         store = RunStore()
@@ -64,6 +66,7 @@ def resume(arguments: argparse.Namespace, started: float) -> int:
         run.acquire()
         try:
             store.sweep()
+            finished = run.info().status in FINISHED
             request, settings, snapshot = restored(run)
             if arguments.budget:
                 settings = settings.model_copy(update={"budget": arguments.budget})
@@ -71,7 +74,7 @@ def resume(arguments: argparse.Namespace, started: float) -> int:
         except BaseException:
             run.release()
             raise
-        return Job(run, request, settings, events, snapshot)
+        return Job(run, request, settings, events, snapshot), finished
 
     return _session(begin, graph, started, as_json=arguments.json, budget=arguments.budget or DEFAULT_BUDGET)
 
@@ -133,8 +136,8 @@ def _session(begin: Any, graph: Task[Any], started: float, *, as_json: bool, bud
     try:
         with signals_as_exceptions():
             try:
-                job = begin(events)
-                state = _work(job, graph)
+                job, finished = begin(events)
+                state = _work(job, graph, finished=finished)
             finally:
                 if job is not None:
                     job.close()
@@ -153,7 +156,7 @@ def _session(begin: Any, graph: Task[Any], started: float, *, as_json: bool, bud
             job.run.release()
 
 
-def _work(job: Job, graph: Task[Any]) -> RunState:
+def _work(job: Job, graph: Task[Any], *, finished: bool) -> RunState:
     job.events.log = job.run.log
     job.events.emit(
         "run-started", f"run {job.run.id} in {job.snapshot.repository}", run=job.run.id,
@@ -162,7 +165,8 @@ def _work(job: Job, graph: Task[Any]) -> RunState:
     )  # fmt: skip
     if job.settings.sandbox == "local":
         job.events.emit("note", "the local sandbox does not isolate: only use it for code that you trust")
-    job.start()
+    if not finished:
+        job.start()
     state: RunState = graph.result().run(job, job.request)
     return state
 

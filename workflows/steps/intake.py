@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workflows.job import Job
 
 
-def intake(state: RunState, job: Job) -> StateDelta:
+def intake(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every step has this shape
     """Take the base report and decide what is to be repaired.
 
     Raises:
@@ -29,18 +29,14 @@ def intake(state: RunState, job: Job) -> StateDelta:
         TestsUnusable, TestsUnrunnable: the tests cannot be run.
 
     """
-    request = state["request"]
     if job.snapshot.dirty:
         shown = listed(job.snapshot.dirty)
         job.events.emit("note", f"uncommitted changes are part of what is fixed: {shown}")
     for sentence in job.snapshot.notes:
         job.events.note(sentence)
     ready = job.ready()
-    reports, open_seconds = job.base()
-    flaky = flaky_tests(reports)
-    targets = chosen_targets(reports, flaky, request.tests, request.issue, subfolder(job))
-    baseline = job.once(BASELINE, lambda: Baseline(reports, flaky, targets))
-    names = [target.node_id for target in targets]
+    baseline, open_seconds = take_baseline(job)
+    flaky, names = baseline.flaky, [target.node_id for target in baseline.targets]
     passed = len(baseline.steady)
     text = f"{plural(len(names), 'failing test')} to repair: {listed(names)}; {plural(passed, 'test')} pass"
     job.events.emit(
@@ -52,9 +48,32 @@ def intake(state: RunState, job: Job) -> StateDelta:
             kind="fix", repository=str(job.snapshot.repository), commit=job.snapshot.commit, tree=job.tree.digest,
             dirty=job.snapshot.dirty, backend=ready.sandbox.name, environment=ready.environment.digest,
             harness=ready.harness.source, passed=passed, targets=tuple(names), flaky=flaky,
-            base_seconds=max(report.seconds for report in reports), open_seconds=open_seconds,
+            base_seconds=baseline_seconds(baseline), open_seconds=open_seconds,
         )
     }  # fmt: skip
+
+
+def take_baseline(job: Job) -> tuple[Baseline, float]:
+    """Return the base report with the targets of this run, and how long a workspace takes to open.
+
+    Raises:
+        Usage, NoDiff, TestsUnusable, TestsUnrunnable: see `intake`.
+
+    """
+
+    def take() -> tuple[Baseline, float]:
+        reports, open_seconds = job.base()
+        flaky = flaky_tests(reports)
+        request = job.request
+        targets = chosen_targets(reports, flaky, request.tests, request.issue, subfolder(job))
+        return Baseline(reports, flaky, targets), open_seconds
+
+    return job.once(BASELINE, take)
+
+
+def baseline_seconds(baseline: Baseline) -> float:
+    """Return the seconds of the longest full run."""
+    return max(report.seconds for report in baseline.reports)
 
 
 def subfolder(job: Job) -> str:

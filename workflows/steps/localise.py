@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from agents.results import Suspect
 from sandbox.runners.report import TestReport
-from workflows.job import BASELINE
 from workflows.state import RunState, StateDelta, Suspicion
+from workflows.steps.intake import baseline_seconds, take_baseline
 from workflows.verdicts import Baseline
 from workflows.wording import plural, printable
 
@@ -27,18 +27,9 @@ HANGING_SECONDS = 1.5
 TOP = 10
 
 
-def localise(state: RunState, job: Job) -> StateDelta:
+def localise(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every step has this shape
     """Rank the lines that may hold the fault."""
-    from agents.repair.localise import rank_suspects
-
-    intake = state["intake"]
-    baseline = job.recorded(BASELINE, Baseline)
-
-    def rank() -> tuple[Suspect, ...]:
-        report = job.once(COVERAGE, lambda: coverage_run(job, baseline, intake.targets, intake.base_seconds))
-        return rank_suspects(job.tree, report, intake.targets, issue=job.request.issue)
-
-    suspects = job.once(SUSPECTS, rank)
+    suspects = take_suspects(job)
     top = suspects[:TOP]
     where = ", ".join(f"{printable(s.path)}:{s.line} ({s.function})" for s in top[:3])
     job.events.emit(
@@ -46,6 +37,24 @@ def localise(state: RunState, job: Job) -> StateDelta:
         total=len(suspects), top=[{"path": s.path, "line": s.line, "score": round(s.score, 3)} for s in top],
     )  # fmt: skip
     return {"suspicion": Suspicion(top, len(suspects))}
+
+
+def take_suspects(job: Job) -> tuple[Suspect, ...]:
+    """Return the lines that may hold the fault, most suspicious first."""
+    from agents.repair.localise import rank_suspects
+
+    def rank() -> tuple[Suspect, ...]:
+        baseline, _ = take_baseline(job)
+        targets = tuple(target.node_id for target in baseline.targets)
+        report = job.once(COVERAGE, lambda: coverage_run(job, baseline, targets, baseline_seconds(baseline)))
+        return rank_suspects(job.tree, report, targets, issue=job.request.issue)
+
+    return job.once(SUSPECTS, rank)
+
+
+def look_ahead(job: Job) -> None:
+    """Do what the first steps will want; they find it recorded, or wait for it, and tell of it."""
+    take_suspects(job)
 
 
 def coverage_run(job: Job, baseline: Baseline, targets: tuple[str, ...], base_seconds: float) -> TestReport:

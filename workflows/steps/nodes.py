@@ -10,13 +10,13 @@ from agents.results import Candidate, Repair, RepairResult
 from sandbox.workspace import diff
 from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
-from workflows.job import BASELINE
 from workflows.state import Ending, Review, RunState, StateDelta, Verdict
+from workflows.steps.intake import take_baseline
 from workflows.steps.review import read_as_stranger
 from workflows.steps.select import Contender
 from workflows.steps.select import select as select_best
 from workflows.steps.verify import VerifiedPatch, judge
-from workflows.verdicts import Baseline, GateCase, GateReport
+from workflows.verdicts import GateCase, GateReport
 from workflows.wording import plural, printable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def case_of(state: RunState, job: Job, candidate: Candidate) -> GateCase:
     wall = min(asked.wall_seconds, max(20.0, 5 * intake.base_seconds))
     return GateCase(
         base=job.tree, patch=diff(job.tree, apply_candidate(job.tree, candidate)),
-        baseline=job.recorded(BASELINE, Baseline), harness=ready.harness, environment=ready.environment,
+        baseline=take_baseline(job)[0], harness=ready.harness, environment=ready.environment,
         limits=replace(asked, wall_seconds=wall), allowances=job.request.allowances, repeats=job.settings.repeats,
     )  # fmt: skip
 

@@ -12,10 +12,9 @@ from sandbox.protocol import Workspace
 from sandbox.runners.report import TestReport
 from workflows.background import Task
 from workflows.errors import BudgetSpent
-from workflows.job import BASELINE
 from workflows.state import Proposal, RunState, StateDelta
+from workflows.steps.intake import take_baseline
 from workflows.steps.localise import COVERAGE, SUSPECTS
-from workflows.verdicts import Baseline
 from workflows.wording import plural
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ def propose(state: RunState, job: Job) -> StateDelta:
 
     """
     intake = state["intake"]
-    job.events.emit("note", "searching for repairs")
     result = job.once(PROPOSAL, lambda: _search(job, intake))
     ids = tuple(found.candidate.id for found in result.repairs)
     text = f"{plural(result.tried, 'candidate')} tried in {result.seconds:.1f} s, {plural(len(ids), 'repair')} to prove"
@@ -71,7 +69,7 @@ def _search(job: Job, intake: Intake) -> RepairResult:
             f"the budget of {job.settings.budget:.0f} s was spent before the search could begin: the tests alone take "
             f"{intake.base_seconds:.1f} s; give more time with --budget"
         )
-    baseline = job.recorded(BASELINE, Baseline)
+    baseline = take_baseline(job)[0]
     suspects: tuple[Suspect, ...] = job.recorded(SUSPECTS, tuple)
     measured = job.recorded(COVERAGE, TestReport)
     problem = RepairProblem(
@@ -93,6 +91,7 @@ def _bounded(job: Job, problem: RepairProblem, workspace: Workspace, seconds: fl
 
     """
     stop, teller = threading.Event(), _Teller(job)
+    job.events.emit("search-started", "searching for repairs", budget=round(seconds, 3))
     task = Task(lambda: repair(problem, workspace, budget_seconds=seconds, on_event=teller.tell, stop=stop), "search")
     try:
         try:

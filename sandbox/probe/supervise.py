@@ -9,9 +9,9 @@ import time
 from . import frames
 
 SHORT_SECONDS = 0.5
-"""Least time of one test after another one has hung."""
+"""Least processor time of one test after another one has hung."""
 HANGING_RATIO = 20
-"""How many times longer than the longest that ended a test may take, after another one has hung."""
+"""How many times longer than the longest that ended a test may compute, after another one has hung."""
 MAX_RESTARTS = 16
 """How often the tests are started again after one that hung or crashed."""
 OUTPUT_HALF = 12_000
@@ -69,6 +69,7 @@ class Run:
         self._deadline = self._began + wall if wall else float("inf")
         self._limit: float = plan.get("test_seconds") or float("inf")
         self._longest = 0.0
+        self._short = float("inf")
         self._collected: "Set[str]" = set()
         self._reported: "Set[str]" = set()
         self._skip: "List[str]" = []
@@ -82,6 +83,8 @@ class Run:
         self._current: "Optional[str]" = None
         self._collecting: "Optional[str]" = None
         self._since = 0.0
+        self._used = 0.0
+        self._pid = 0
         self._exit: "Optional[int]" = None
         self._decoder = frames.Decoder()
         self._garbled = False
@@ -91,7 +94,9 @@ class Run:
         restarts = 0
         while True:
             why, status = self._attempt()
-            if why == "end" or why == "wall" or restarts >= MAX_RESTARTS or not self._blamed(why, status):
+            if why in ("end", "wall") or restarts >= self._plan.get("restarts", MAX_RESTARTS):
+                break
+            if not self._blamed(why, status):
                 break
             restarts += 1
         ended, code = _how(status)
@@ -119,15 +124,17 @@ class Run:
         if why == "test":
             words = "did not end within {:g} s".format(self._limit)
             # Tests that hang seldom come alone, and each would cost the whole limit again.
-            self._limit = min(self._limit, max(SHORT_SECONDS, round(HANGING_RATIO * self._longest, 1)))
+            self._short = max(SHORT_SECONDS, HANGING_RATIO * self._longest)
+        elif why == "short":
+            words = "did not end within {:.1f} s of computing, after another test had hung".format(self._short)
         else:
             words = "the test process " + _words(status)
         seconds = time.monotonic() - self._since
         if self._current is not None:
             self._skip.append(self._current)
-            self._result("result", self._current, words if why == "test" else words + " during this test", seconds)
+            self._result("result", self._current, words + (" during this test" if why == "gone" else ""), seconds)
             return True
-        if self._collecting is not None and why != "test":
+        if self._collecting is not None and why == "gone":
             self._ignore.append(self._collecting)
             self._result("collection_error", self._collecting, words + " while this file was collected", seconds)
             return True
@@ -172,9 +179,12 @@ class Run:
         for fd in (messages, output, wake):
             poll.register(fd, select.POLLIN)
         grace = float("inf")
+        self._pid = pid
         while True:
             limit = self._since + self._limit if self._current is not None else float("inf")
             wait = min(limit, grace, self._deadline) - time.monotonic()
+            if self._short < self._limit:
+                wait = min(wait, max(0.1, self._short / 5))
             events = poll.poll(max(0.0, min(wait, 60.0)) * 1000)
             for fd, what in events:
                 if fd == output:
@@ -200,7 +210,7 @@ class Run:
                 return ("end" if self._exit is not None else "gone"), status
             if self._exit is not None and grace == float("inf"):
                 grace = time.monotonic() + GRACE_SECONDS
-            why = self._overdue(grace)
+            why = self._overdue(grace, pid)
             if why:
                 kill_group(pid)
                 _, status = os.waitpid(pid, 0)
@@ -208,7 +218,7 @@ class Run:
                 # What had come by then counts: it may have ended while it was being killed.
                 return ("end" if self._exit is not None else why), status
 
-    def _overdue(self, grace: float) -> str:
+    def _overdue(self, grace: float, pid: int) -> str:
         now = time.monotonic()
         if now >= grace:
             return "end"
@@ -216,6 +226,9 @@ class Run:
             return "wall"
         if self._current is not None and now >= self._since + self._limit:
             return "test"
+        # By processor time, which a busy machine does not take from a test that is only slow to get its turn.
+        if self._current is not None and now >= self._since + self._short:
+            return "short" if processor_seconds(pid) - self._used >= self._short else ""
         return ""
 
     def _read(self, messages: int) -> None:
@@ -240,6 +253,7 @@ class Run:
         kind = message.get("t")
         if kind == "start":
             self._current, self._since = message["id"], time.monotonic()
+            self._used = processor_seconds(self._pid) if self._short < float("inf") else 0.0
             return
         if kind == "collecting":
             self._collecting, self._since = message["id"], time.monotonic()
@@ -297,6 +311,16 @@ def _child(plan: "Message", body: "Body", messages: int, output: int) -> "NoRetu
             pass
         # Not sys.exit: neither threads nor exit handlers of strangers may hold up or change the end.
         os._exit(code if 0 <= code < 256 else 70)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, 0 where the system does not say."""
+    try:
+        with open("/proc/{}/stat".format(pid), "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _drain(fd: int, kept: Kept) -> None:

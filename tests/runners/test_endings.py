@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from sandbox.errors import TestsUnrunnable
+from sandbox.probe import frames
 from sandbox.runners.report import Harness, Outcome
 from sandbox.runners.run import run_tests
 from tests.runners.conftest import Open
@@ -51,12 +55,47 @@ def test_the_test_during_which_the_process_goes_is_named_and_the_rest_runs(open_
     assert (report.ended, report.exit_code, report.tampering) == ("exit", 1, ())
 
 
-def test_many_that_crash_end_the_run_incomplete(open_tree: Open) -> None:
-    body = "import os\n" + "\n".join(f"def test_{i}(): os._exit({i})" for i in range(12))
-    report = run_tests(open_tree({"test_crash.py": body}), PYTEST)
-    assert not report.complete
-    assert 5 <= len(report.results) < 12
-    assert all(result.outcome is Outcome.ERROR for result in report.results)
+def test_after_one_that_hangs_the_others_get_less_time_to_compute(open_tree: Open) -> None:
+    workspace = open_tree(
+        {
+            "test_ends.py": """
+                import time
+                def spin():
+                    while True: pass
+                def test_quick(): pass
+                def test_first(): spin()
+                def test_second(): spin()
+                def test_third(): spin()
+                def test_sleeps(): time.sleep(2)
+                def test_last(): pass
+                """
+        }
+    )
+    report = run_tests(workspace, PYTEST, test_seconds=5)
+    words = "did not end within 0.5 s of computing, after another test had hung"
+    assert {r.node_id.partition("::")[2]: r.message for r in report.results} == {
+        "test_quick": "",
+        "test_first": "did not end within 5 s",
+        "test_second": words,
+        "test_third": words,
+        "test_sleeps": "",
+        "test_last": "",
+    }
+    assert report.complete
+    assert sum(r.seconds for r in report.results) < 20
+
+
+def test_too_many_that_crash_end_the_run_incomplete(tmp_path: Path) -> None:
+    """Drive the entry program itself, with a limit that is soon reached."""
+    (tmp_path / "test_crash.py").write_text(
+        "import os\n" + "\n".join(f"def test_{i}(): os._exit({i})" for i in range(5)), "utf-8"
+    )
+    plan = {"nonce": "n", "root": str(tmp_path), "kind": "pytest", "autoload": False, "restarts": 2}
+    argv = [sys.executable, "-B", str(Path(frames.__file__).with_name("run_tests.py"))]
+    done = subprocess.run(argv, input=frames.encode(plan), capture_output=True, check=True, timeout=100)
+    messages = frames.Decoder().feed(done.stdout)
+    assert len([message for message in messages if message["t"] == "result"]) == 2
+    assert not messages[-1]["complete"]
 
 
 def test_leaving_between_tests_is_no_complete_run(open_tree: Open) -> None:

@@ -75,9 +75,9 @@ def find_repository(path: Path) -> Path:
         RepositoryError: no folder there, no repository, or a bare one.
 
     """
-    folder = path if path.is_dir() else path.parent
-    if not folder.is_dir():
+    if not path.exists():
         raise RepositoryError(f"{path} does not exist")
+    folder = path if path.is_dir() else path.parent
     try:
         if run_git(folder, "rev-parse", "--is-bare-repository").strip() == b"true":
             raise RepositoryError(f"{path} is a bare repository; greendiff needs a work tree: clone it first")

@@ -40,15 +40,11 @@ CORPUS = Path(__file__).parent / "corpus"
 Split = Literal["tune", "holdout"]
 
 PYPROJECT = """\
-[project]
-name = "{module}"
-version = "1.0"
-requires-python = ">=3.8"
-
 [tool.pytest.ini_options]
 testpaths = ["tests"]
 pythonpath = ["."]
 """
+"""No distribution is named, so that all bugs share one prepared environment."""
 
 
 class CorpusError(Exception):
@@ -193,7 +189,7 @@ def files_of(bug: Bug, *, fixed: bool = False) -> dict[str, str]:
     return {
         bug.path: bug.reference if fixed else bug.broken,
         f"tests/test_{bug.module}.py": bug.tests,
-        "pyproject.toml": PYPROJECT.format(module=bug.module.replace("_", "-")),
+        "pyproject.toml": PYPROJECT,
     }
 
 

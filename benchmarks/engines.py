@@ -52,6 +52,10 @@ class Attempt:
 class Engine(Protocol):
     """Repairs bugs."""
 
+    def warm_up(self, bug: Bug) -> None:
+        """Prepare the environment that all bugs share, outside all measured times."""
+        ...
+
     def attempt(self, bug: Bug, budget: float) -> Attempt:
         """Try to repair one bug within `budget` seconds; never raises for what the repaired code does."""
         ...
@@ -130,6 +134,9 @@ class CommandEngine:
 
     sandbox: str | None = None
 
+    def warm_up(self, bug: Bug) -> None:
+        self.attempt(bug, 300.0)
+
     def attempt(self, bug: Bug, budget: float) -> Attempt:
         with tempfile.TemporaryDirectory(prefix="greendiff-bench-") as name:
             repository = Path(name, bug.module)
@@ -171,6 +178,9 @@ class LibraryEngine:
     """Whether to count through the candidates until one equals the reference (slow)."""
     _sandbox: Any = field(default=None, init=False)
     _environment: Any = field(default=None, init=False)
+
+    def warm_up(self, bug: Bug) -> None:  # noqa: ARG002 - the environment is the same for all
+        self._open()
 
     def attempt(self, bug: Bug, budget: float) -> Attempt:
         from agents.bugfixer import RepairProblem, repair

@@ -179,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bugs = sample(load(split=options.split, names=options.names), options.limit)
     engine = open_engine(options.engine, options.sandbox, look_for_reference=options.diagnose)
     try:
+        if bugs:
+            engine.warm_up(bugs[0])
         rows = run(engine, bugs, options.budget, options.jobs, show_holdout=options.show_holdout)
     finally:
         engine.close()

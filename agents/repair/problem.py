@@ -35,6 +35,8 @@ class RepairProblem:
     recency: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """Path → line → 0 (old) to 1 (changed last)."""
     issue: str = ""
+    refused: frozenset[str] = frozenset()
+    """Ids of candidates that passed an earlier search and were refused afterwards: they are not tried again."""
 
     def permits(self, path: str) -> bool:
         """Whether a candidate may change a path, as far as `allowed` says."""

@@ -62,6 +62,8 @@ class Search:
         self._places = Places(self._texts, frozenset())
         targets = self._problem.targets
         related = related_tests(self._problem, frozenset(self._texts))
+        # A test that was ended from outside has no exception.
+        known = {r.node_id: r.seconds for r in self._problem.report.failed() if r.exception}
         trials = [
             Trials(
                 self._workspace,
@@ -69,6 +71,7 @@ class Search:
                 targets,
                 sources=self._texts,
                 related=related,
+                known_seconds=known,
                 stop=self._cancel,
             )
             for _ in range(WORKERS)
@@ -126,6 +129,8 @@ class Search:
         )
 
     def _permitted(self, candidate: Candidate) -> bool:
+        if candidate.id in self._problem.refused:
+            return False
         return all(self._problem.permits(e.path) and not is_test_path(e.path) for e in candidate.edits)
 
     def _failures(self) -> tuple[Failure, ...]:
@@ -151,7 +156,8 @@ class Search:
         return texts
 
     def _pairs(self, promising: Sequence[Candidate], singles: Sequence[Candidate]) -> Iterator[Candidate]:
-        return pairs(promising, singles, tree=self._problem.tree)
+        made = pairs(promising, singles, tree=self._problem.tree)
+        return (c for c in made if c.id not in self._problem.refused)
 
     def _doubt(self, candidate: Candidate) -> bool:
         return self._places.ran_on_import(candidate)
@@ -161,6 +167,9 @@ class Search:
             opened = trials.open()
             with self._lock:
                 self._opened(opened)
+            if all(run.outcome == "passed" for run in opened.targets):
+                # They fail only in the company of others, which no trial could tell from a repair.
+                return
             while (job := schedule.next()) is not None:
                 begun = time.monotonic()
                 try:

@@ -200,9 +200,9 @@ def patched(text: str, hunks: Sequence[Hunk], path: str) -> str:
         name = f"hunk {number} of {path}"
         old, new = _trimmed(hunk, lines, done)
         at = _place(lines, old, done, hunk, name)
-        start = ends[at - 1][1] if at else 0
         if not old and at > len(ends):
             raise ReplyRefused("unmatched", f"{name} adds lines after a last line without an end: give it some context")
+        start = ends[at - 1][1] if at else 0
         last = at + len(old) - 1
         open_end = last >= len(ends)
         stop = start if not old else len(text) if open_end else ends[last][1]

@@ -219,14 +219,14 @@ def _shifted(lines: Sequence[str], shift: _Shift, name: str) -> list[str]:
 
 
 def _hangs_out(lines: Sequence[str]) -> bool:
-    """Return whether a string of several lines has a line further left than its beginning: shifting would change it."""
-    quote, edge = "", 0
+    """Return whether shifting the lines would change a string; docstrings that keep in line may move."""
+    quote, edge, docstring = "", 0, False
     for line in lines:
-        if quote and line.strip() and len(_indent(line)) < edge:
+        if quote and line.strip() and (not docstring or len(_indent(line)) < edge):
             return True
         for mark in _TRIPLE.findall(line):
             if not quote:
-                quote, edge = mark, len(_indent(line))
+                quote, edge, docstring = mark, len(_indent(line)), line.strip().lstrip("rRuU").startswith(mark)
             elif mark == quote:
                 quote = ""
     return False

@@ -35,7 +35,7 @@ from agents.replies_blocks import is_fence
 
 _CALL = re.compile(r"^\s{0,3}\**CALL\**[ \t]+`?([A-Za-z_][A-Za-z0-9_-]*)`?[ \t]*:?[ \t]*$")
 _END = re.compile(r"^\s{0,3}\**END\**[ \t]*$")
-_VALUE = re.compile(r"^\s{0,3}([A-Za-z_][A-Za-z0-9_]*)[ \t]*[:=](?:[ \t](.*)|[ \t]*)$")
+_VALUE = re.compile(r"^\s{0,3}([A-Za-z_][A-Za-z0-9_]*)[ \t]*[:=](.*)$")
 _TAGGED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.DOTALL)
 _NAMES = ("name", "tool", "function")
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
@@ -120,7 +120,7 @@ class _Open:
             self.key = value[1]
             if self.key in self.values:
                 raise ReplyRefused("ambiguous", f"the call of {self.name} gives {self.key} twice")
-            given = (value[2] or "").strip()
+            given = value[2].strip()
             self.values[self.key], self.block = ("", []) if given == "<<<" else (given, None)
         elif line.strip() and not is_fence(line):
             raise ReplyRefused(

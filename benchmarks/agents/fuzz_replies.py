@@ -72,7 +72,7 @@ def net(amount):
     return amount - tax(amount)[0]
 '''
 TEXT = "def one():\r\n    return 1\r\n\r\n\r\ndef two():\r\n    return one() + 1\r\n"
-FILES = {"src/shop.py": SHOP, "src/small.py": TEXT, "README.md": "# Shop\n\nIt sells.\n"}
+FILES = {"src/shop.py": SHOP, "src/small.py": TEXT, "README.md": "# Shop\n\nIt sells.\n", "src/open.py": "a = 1\nb = 2"}
 FUNCTIONS = ("Cart.total", "Cart.count", "tax", "net")
 TOOLS = (
     Tool("read", "Read lines.", {
@@ -127,7 +127,7 @@ def changed_text(dice: random.Random, text: str) -> str:
 
 
 def search_reply(dice: random.Random) -> Case:
-    path = dice.choice(["src/shop.py", "src/small.py"])
+    path = dice.choice(["src/shop.py", "src/shop.py", "src/small.py", "src/open.py"])
     old = FILES[path].replace("\r\n", "\n").splitlines()
     out = [dice.choice(PROSE)]
     for _ in range(dice.randint(1, 2)):
@@ -141,7 +141,7 @@ def search_reply(dice: random.Random) -> Case:
 
 
 def diff_reply(dice: random.Random) -> Case:
-    path = dice.choice(["src/shop.py", "src/small.py"])
+    path = dice.choice(["src/shop.py", "src/shop.py", "src/small.py", "src/open.py"])
     old = FILES[path].replace("\r\n", "\n")
     new = changed_text(dice, old)
     lines = difflib.unified_diff(

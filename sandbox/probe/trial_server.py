@@ -80,12 +80,13 @@ class Server:
     def measure(self) -> None:
         """Run the targets on the base, those that end a second time in the same process; order them by their time."""
         runs: Tuple[Dict[str, Summary], Dict[str, Summary]] = ({}, {})
-        cpu = float(self.order.get("base_cpu", 2.0))
+        known: Dict[str, float] = self.order.get("known", {})
+        cpu = max([0.5] + [3.0 * seconds for seconds in known.values()])
 
         def one(name: str) -> Summary:
-            hung = sum(summary["outcome"] == "timeout" for summary in runs[0].values())
+            hung = any(summary["outcome"] == "timeout" for summary in runs[0].values())
             try:
-                return self.tests.run(name, cpu if hung < 2 else max(0.2, cpu / 8))
+                return self.tests.run(name, max(0.1 if hung else 0.3, 3.0 * known.get(name, 0.0)))
             except Broken as error:
                 outcome = "timeout" if str(error) == "timeout" else "error"
                 return {"test": name, "outcome": outcome, "exception": str(error), "cpu": 0.0, "wall": 0.0}
@@ -106,7 +107,7 @@ class Server:
 
         for _ in range(3):
             before = len(runs[0])
-            ended = self.child(work, take, 2 * cpu + 1.0, float(self.order.get("base_wall", 20.0)))
+            ended = self.child(work, take, 2 * cpu + 1.0, 3 * cpu + 5.0)
             if ended == "done" or len(runs[0]) >= len(self.targets):
                 break
             # The test that ended the child is left out of the next turn.
@@ -185,7 +186,7 @@ class Server:
             verdict = "timeout" if ended in ("cpu", "wall") else "crashed"
             self.host.send({"op": "trial", "id": rest[0]["id"], "verdict": verdict, "way": "swap"})
             rest = rest[1:]
-        if base and base[0] != [essence(self.trier.base[name]) for name in order["tests"][:1]]:
+        if base and base[0] != [essence(self.trier.base[name]) for name in self.trier.control()]:
             # Something that a candidate did outlived it, so the failures after it prove nothing.
             alone = [c for c, r in zip(todo, results) if r["verdict"] in ("passed", "failed", "error")]
         for candidate in alone:

@@ -54,6 +54,7 @@ class Tests:
             self.items.setdefault(item.nodeid, item)
         self._params: Dict[str, Dict[str, Any]] = {}
         self._fired = 0
+        self.part_failed = False
         self.info: Optional[pytest.ExceptionInfo[BaseException]] = None
         self._state: Any = getattr(session, "_setupstate")  # noqa: B009 - private, and typed nowhere
 
@@ -93,6 +94,7 @@ class Tests:
         if kept:
             item.callspec.params.update(copy.deepcopy(kept))
         self._fired = 0
+        self.part_failed = False
         self.info = None
         cpu, wall = time.process_time(), time.perf_counter()
         after = self.items.get(following) if following else None
@@ -112,6 +114,8 @@ class Tests:
         }
         if self._fired:
             summary["outcome"] = "timeout"
+        elif self.part_failed and summary["outcome"] == "passed":
+            summary["outcome"] = "failed"
         else:
             summary.update(self.reason())
         item.funcargs = None
@@ -180,9 +184,10 @@ class Plugin:
         if report.failed:
             self.errors.append(report.nodeid + ": " + str(report.longrepr)[-1000:])
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> TestReport:
-        # Pytest's own formats the traceback from source, which costs more than the test.
+        # In place of pytest's own, which formats the traceback from source at a greater cost than the test's. Not the
+        # very first, because the plugin for unittest hands over exceptions here.
         info = call.excinfo
         outcome: Any = "passed"
         if info is not None:
@@ -191,6 +196,11 @@ class Plugin:
                 self._tests.info = info
         when: Any = call.when
         return TestReport(item.nodeid, item.location, {}, outcome, None, when)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # Whole tests are not logged here, only the subtests in them.
+        if report.failed and self._tests is not None:
+            self._tests.part_failed = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:

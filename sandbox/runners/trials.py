@@ -144,6 +144,7 @@ class Trials:
         *,
         sources: Mapping[str, str],
         related: Sequence[str] = (),
+        known_seconds: Mapping[str, float] | None = None,
         memory_bytes: int = 512 * 1024 * 1024,
         stop: threading.Event | None = None,
     ) -> None:
@@ -151,12 +152,14 @@ class Trials:
 
         `sources` maps the paths that candidates may change to the decoded texts that edits refer to. `related` are
         tests that pass on the base, most telling first: a candidate that passes the targets is tried on them at once.
+        `known_seconds` says how long targets took that came to an end.
         """
         self._workspace = workspace
         self._harness = harness
         self._targets = tuple(targets)
         self._sources = dict(sources)
         self._related = tuple(related)
+        self._known = dict(known_seconds or {})
         self._memory = memory_bytes
         self._stop = stop or threading.Event()
         self._process: Process | None = None
@@ -208,6 +211,7 @@ class Trials:
                     "tests": self._targets,
                     "related": self._related,
                     "sources": self._sources,
+                    "known": self._known,
                     "memory": self._memory,
                 }
             )
@@ -215,6 +219,8 @@ class Trials:
         except _Lost as error:
             self.close()
             raise SandboxBroken(f"the trial worker ended before it had collected the tests: {error}") from None
+        if message["op"] == "opened" and not message["order"]:
+            message = {"op": "unopened", "errors": f"there is no test {', '.join(self._targets[:3])}"}
         if message["op"] == "unopened":
             self.close()
             raise TestsUnrunnable(f"no test could be collected for trials: {message['errors'] or 'no message'}")

@@ -23,16 +23,16 @@ def schedule(candidates: Iterable[Candidate], seconds: float = 60.0, **more: obj
 def answer(
     plan: Schedule, job: Job, verdict: TrialVerdict = "failed", seconds: float = 0.01, **more: object
 ) -> list[bool]:
-    told = [plan.take(job, c, Trial(c.id, verdict, **more)) for c in job.candidates]  # type: ignore[arg-type]
+    told: list[bool] = [plan.take(job, c, Trial(c.id, verdict, **more)) for c in job.candidates]  # type: ignore[arg-type]
     plan.finish(job, seconds)
     return told
 
 
-def drain(plan: Schedule, verdict: TrialVerdict = "failed", **more: object) -> list[Job]:
+def drain(plan: Schedule, verdict: TrialVerdict = "failed", breaks: str = "") -> list[Job]:
     jobs = []
     while (job := plan.next()) is not None:
         jobs.append(job)
-        answer(plan, job, verdict, **more)
+        answer(plan, job, verdict, breaks=breaks)
     return jobs
 
 
@@ -122,7 +122,9 @@ def test_pairs_come_when_single_edits_did_not_suffice() -> None:
     while (job := plan.next()) is not None:
         kinds.append(job.kind)
         for c in job.candidates:
-            plan.take(job, c, Trial(c.id, "failed", passed=2 if c.description == "7" else 0, moved=c.description == "3"))
+            plan.take(
+                job, c, Trial(c.id, "failed", passed=2 if c.description == "7" else 0, moved=c.description == "3")
+            )
         plan.finish(job, 0.01)
     assert asked == [(["7", "3"], 20)]
     assert "look" in kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from agents.repair.units import FUNCTIONS
@@ -75,9 +76,13 @@ _NUMERIC = (
 class Guesser:
     """Guesses within one function (or module)."""
 
-    def __init__(self, root: ast.AST, parameters: list[str], module: ModuleScope) -> None:
+    def __init__(
+        self, root: ast.AST, parameters: list[str], module: ModuleScope, attributes: Mapping[str, Sequence[ast.expr]]
+    ) -> None:
         """Read the root's bindings and uses; two rounds, so that what follows from a guess is guessed too."""
         self._names: dict[str, Guess] = {}
+        self._assigned = attributes
+        self._attributes: dict[str, Guess] = {}
         self._module = module
         self._parameters = frozenset(parameters)
         nodes = list(ast.walk(root))
@@ -98,6 +103,14 @@ class Guesser:
         if name in self._module.constants:
             return self.guess(self._module.constants[name])
         return "function" if name in self._module.functions else "any"
+
+    def attribute(self, name: str) -> Guess:
+        """Return the guess for an attribute of `self`, from what is assigned to it."""
+        if name not in self._attributes:
+            self._attributes[name] = "any"
+            guesses = [g for g in map(self.guess, self._assigned.get(name, ())) if g not in {"any", "none"}]
+            self._attributes[name] = guesses[0] if guesses else "any"
+        return self._attributes[name]
 
     def _set(self, name: str, guess: Guess) -> None:
         if guess == "any":
@@ -218,6 +231,8 @@ class Guesser:
                 return self.guess(value)
             case ast.Subscript(value=value):
                 return "str" if self.guess(value) == "str" else "any"
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr):
+                return self.attribute(attr)
             case ast.NamedExpr(value=value):
                 return self.guess(value)
             case _:

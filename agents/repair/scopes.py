@@ -126,8 +126,8 @@ class UnitScope:
         if isinstance(root, FUNCTIONS):
             self._parameters(root, unit.start, None)
         self._walk(root, None)
-        self.guesser = Guesser(root, self.parameters, module)
         self.self_name = self.parameters[0] if unit.kind == "method" and self.parameters else ""
+        self.guesser = Guesser(root, self.parameters, module, self._assigned_attributes())
 
     def _parameters(self, node: FunctionNode | ast.Lambda, start: int, within: tuple[int, int] | None) -> None:
         arguments = node.args
@@ -261,12 +261,37 @@ class UnitScope:
             table.setdefault(self.self_name, Counter()).update(self.self_attributes)
         return table
 
+    def _assigned_attributes(self) -> dict[str, list[ast.expr]]:
+        """Return attribute → what the class's methods assign to it, `self` left out."""
+        found: dict[str, list[ast.expr]] = {}
+        for root in self.unit.classes[-1:]:
+            for node in ast.walk(root):
+                if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
+                    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+                            found.setdefault(target.attr, []).append(node.value)
+        return found
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Attributes of `self` as they are written, those that the unit itself uses first."""
+        if not self.self_name:
+            return ()
+        here = Counter(
+            n.attr for n in self.nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
+            and n.value.id == self.self_name
+        )  # fmt: skip
+        ranked = sorted(self.self_attributes, key=lambda a: (-here[a], -self.self_attributes[a], a))
+        return tuple(f"{self.self_name}.{a}" for a in ranked)
+
     def guess(self, node: ast.expr) -> Guess:
         """Return the rough type of an expression, "any" where nothing is known."""
         return self.guesser.guess(node)
 
     def guess_name(self, name: str) -> Guess:
-        """Return the rough type of a name."""
+        """Return the rough type of a name, or of an attribute written as `self.x`."""
+        if "." in name:
+            return self.guesser.attribute(name.rpartition(".")[2])
         return self.guesser.name(name)
 
     def signature_of(self, call: ast.Call) -> Signature | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import pickle
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -98,11 +99,17 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--corpus", action="store_true", help="also use the corpus's tune split")
+    parser.add_argument("--cache", type=Path, help="keep what was observed here, to fit again at once")
     options = parser.parse_args()
     pairs = [*PAIRS, *(corpus_pairs() if options.corpus else ())]
-    with ProcessPoolExecutor(2) as pool:
-        results = pool.map(observe, pairs, [options.limit] * len(pairs), chunksize=4)
-        seen = list(zip([p.name for p in pairs], results, strict=True))
+    if options.cache and options.cache.exists():
+        seen = pickle.loads(options.cache.read_bytes())  # noqa: S301 - this program wrote it
+    else:
+        with ProcessPoolExecutor(2) as pool:
+            results = pool.map(observe, pairs, [options.limit] * len(pairs), chunksize=4)
+            seen = list(zip([p.name for p in pairs], results, strict=True))
+        if options.cache:
+            options.cache.write_bytes(pickle.dumps(seen))
     found = [o for _, o in seen if o is not None]
     print(f"{len(seen)} programs, {len(found)} with the right candidate")
     print("not found:", ", ".join(name for name, o in seen if o is None))

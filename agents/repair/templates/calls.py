@@ -169,7 +169,8 @@ def _added(site: Site, node: ast.Call) -> Iterator[Proposal]:
         return
     function = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
     for index, text in enumerate(_typical_arguments(function, node)):
-        yield Proposal(((at, at, f"{comma}{text}"),), "argument.typical", -0.2 * index)
+        for filled, less in _filled(site, node, text):
+            yield Proposal(((at, at, f"{comma}{filled}"),), "argument.typical", -0.2 * index + less)
     if given <= 2:
         for name, score in site.variables(node, limit=6):
             yield Proposal(((at, at, f"{comma}{name}"),), "argument.added", score - 1.2)
@@ -198,6 +199,15 @@ def _argument_values(site: Site, node: ast.Call, parameter: str) -> Iterator[tup
             yield name, score - 0.3
     for index, text in enumerate(("True", "False", "None", "0", "1")):
         yield text, -1.0 - 0.2 * index
+
+
+def _filled(site: Site, node: ast.Call, text: str) -> Iterator[tuple[str, float]]:
+    """Give an argument as it is, or with each variable in the place that it leaves open."""
+    if "{}" not in text or text == "{}":
+        yield text, 0.0
+        return
+    for name, score in site.variables(node, limit=4):
+        yield text.format(name), score
 
 
 def _typical_arguments(function: str, node: ast.Call) -> list[str]:

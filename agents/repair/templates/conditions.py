@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 
 from agents.repair.guesses import NUMBERS, SIZED, Guess
+from agents.repair.templates.idioms import kin
 from agents.repair.templates.operators import negated
-from agents.repair.templates.site import AND, COMPARE, NOT, OR, Proposal, Site, Template, precedence
+from agents.repair.templates.site import AND, BIT_OR, COMPARE, NOT, OR, Proposal, Site, Template, precedence
 from agents.repair.templates.variables import expression_pool
 
 
@@ -52,6 +54,8 @@ def guards_about(site: Site, name: str) -> Iterator[tuple[str, str, float]]:
         yield f"{name} <= 1", f"{name} > 1", -0.6
         yield f"{name} < 1", f"{name} >= 1", -1.2
         yield f"not {name}", name, -0.6
+        for number in _other_numbers(site)[:3]:
+            yield f"{name} != {number}", f"{name} == {number}", -1.6
     elif guess in SIZED:
         yield f"not {name}", name, 0.0
         yield f"{name} is None", f"{name} is not None", -1.0
@@ -73,6 +77,12 @@ def guards_about(site: Site, name: str) -> Iterator[tuple[str, str, float]]:
         yield f"{name} is None", f"{name} is not None", -0.1
         yield f"{name} == 0", f"{name} != 0", -1.6
         yield f"{name} < 0", f"{name} >= 0", -1.8
+
+
+def _other_numbers(site: Site) -> list[int]:
+    """Whole numbers of the function, other than the usual ones, the commonest first."""
+    found = Counter(n.value for n in site.scope.nodes if isinstance(n, ast.Constant) and type(n.value) is int)
+    return [n for n, _ in found.most_common() if n not in {0, 1}]
 
 
 def relations(site: Site, names: list[str]) -> Iterator[tuple[str, str, float]]:
@@ -117,9 +127,7 @@ def strengthened(site: Site) -> Iterator[Proposal]:
         own = site.text(test)
         used = _used(test)
         names = [n for n in site.names_at(test) if n not in {"self", "cls"}][:9]
-        attributes = (
-            [f"{site.scope.self_name}.{a}" for a in site.scope.self_attributes][:4] if site.scope.self_name else []
-        )
+        attributes = site.scope.fields[:4]
         count = 0
         for name in (*names, *attributes):
             near = 0.4 if name in used else -0.4
@@ -140,8 +148,113 @@ def strengthened(site: Site) -> Iterator[Proposal]:
                 for operator in ("and", "or"):
                     if text not in own:
                         yield _joined(site, test, operator, text, score + penalty - 0.5, before=False)
+        yield from _within(site, test)
+        yield from _kin(site, test)
         yield from _from_pool(site, test, own)
         yield from _same_subject(site, test)
+
+
+def _within(site: Site, test: ast.expr) -> Iterator[Proposal]:
+    """Keep an index inside its sequence: `i + 1 < len(xs) and …`, `i > 0 and …`."""
+    seen: set[str] = set()
+    for node in ast.walk(test):
+        if not isinstance(node, ast.Subscript) or isinstance(node.slice, (ast.Slice, ast.Constant, ast.UnaryOp)):
+            continue
+        base, index = site.text(node.value), site.tight(node.slice, BIT_OR)
+        if site.guess(node.slice) not in NUMBERS | {"any"} or f"{base}[{index}]" in seen:
+            continue
+        seen.add(f"{base}[{index}]")
+        if site.guess(node.value) != "dict":
+            yield _joined(site, test, "and", f"{index} < len({base})", 0.2, before=True)
+            yield _joined(site, test, "or", f"{index} >= len({base})", -0.4, before=True)
+            if isinstance(node.slice, ast.BinOp):
+                yield _joined(site, test, "and", f"{index} >= 0", -0.3, before=True)
+        if site.guess(node.value) in {"dict", "any"}:
+            yield _joined(site, test, "and", f"{index} in {base}", -0.2, before=True)
+
+
+def _kin(site: Site, test: ast.expr) -> Iterator[Proposal]:
+    """Ask the same of a sibling: `s.startswith(x) or s.endswith(x)`, `a == x or b == x`."""
+    parts = test.values if isinstance(test, ast.BoolOp) else [test]
+    for part in parts[:4]:
+        text = site.text(part)
+        variants: list[str] = []
+        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+            head = site.text(part.func.value)
+            tail = text[len(head) + 1 + len(part.func.attr) :]
+            variants += [f"{head}.{name}{tail}" for name in kin("methods").get(part.func.attr, ())[:3]]
+        if isinstance(part, ast.Compare) and isinstance(part.comparators[0], ast.Constant) and len(part.ops) == 1:
+            value = part.comparators[0].value
+            left = site.tight(part.left, BIT_OR)
+            operator = text[len(site.text(part.left)) :].strip()[: -len(site.text(part.comparators[0]))].strip()
+            others = site.module.strings if isinstance(value, str) else ()
+            ranked = [t for t in others if t != value and len(t) <= max(3, len(str(value)) + 4)][:6]
+            variants += [f"{left} {operator} {quoted(site, t)}" for t in ranked]
+        if not isinstance(part, ast.BoolOp):
+            operators = (
+                ("or", "and")
+                if not isinstance(test, ast.BoolOp)
+                else (("or",) if isinstance(test.op, ast.Or) else ("and",))
+            )
+            for rank, variant in enumerate(variants):
+                for operator in operators:
+                    yield _joined(site, test, operator, variant, -0.5 - 0.2 * rank, before=False)
+
+
+def quoted(site: Site, text: str) -> str:
+    """Write a string literal with the quotes that the file prefers."""
+    plain = repr(text)
+    if plain[0] == "'" and '"' not in text and site.file.text.count('"') > site.file.text.count("'"):
+        return f'"{plain[1:-1]}"'
+    return plain
+
+
+def grouped(site: Site) -> Iterator[Proposal]:
+    """Regroup `a or b and c` as `(a or b) and c`, and `(a or b) and c` as `a or b and c`."""
+    for node in site.expressions:
+        if not isinstance(node, ast.BoolOp):
+            continue
+        for index, value in enumerate(node.values):
+            if not isinstance(value, ast.BoolOp):
+                continue
+            start, end = site.file.span(value)
+            if site.file.text[start - 1 : start] == "(" and site.file.text[end : end + 1] == ")":
+                yield Proposal(((start - 1, start, ""), (end, end + 1, "")), "boolean.grouping")
+                continue
+            low, high = site.file.span(node)
+            if index:
+                first = site.file.span(value.values[0])[1]
+                yield Proposal(((low, low, "("), (first, first, ")")), "boolean.grouping")
+            if index + 1 < len(node.values):
+                last = site.file.span(value.values[-1])[0]
+                yield Proposal(((last, last, "("), (high, high, ")")), "boolean.grouping")
+
+
+def membership(site: Site) -> Iterator[Proposal]:
+    """Compare with one more value: `x == "a"` as `x in ("a", "b")`; turn a membership into an equality and back."""
+    for node in site.expressions:
+        if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
+            continue
+        right = node.comparators[0]
+        if (
+            not isinstance(right, ast.Constant)
+            or not isinstance(right.value, (str, int))
+            or isinstance(right.value, bool)
+        ):
+            continue
+        operator = "in" if isinstance(node.ops[0], ast.Eq) else "not in"
+        left = site.tight(node.left, BIT_OR)
+        others = [
+            quoted(site, t) for t in (*site.module.strings, *site.hints.strings) if t != right.value and len(t) < 12
+        ]
+        if isinstance(right.value, int):
+            others = [str(n) for n in (right.value + 1, right.value - 1, 0, 1) if n != right.value]
+        else:
+            others = [quoted(site, t) for t in ("", ".", " ") if t != right.value] + others
+        for index, text in enumerate(dict.fromkeys(others[:9])):
+            yield site.swap(
+                node, f"{left} {operator} ({site.text(right)}, {text})", "compare.oneof", -0.2 * index, strength=COMPARE
+            )
 
 
 def _from_pool(site: Site, test: ast.expr, own: str) -> Iterator[Proposal]:
@@ -249,5 +362,7 @@ TEMPLATES = (
     Template("negations", ("condition.negated",), negations),
     Template("strengthened", ("condition.and", "condition.or"), strengthened),
     Template("replaced", ("condition.replaced", "condition.truth", "condition.constant"), replaced),
+    Template("grouped", ("boolean.grouping",), grouped),
+    Template("membership", ("compare.oneof",), membership),
     Template("joint", ("compare.joint",), joint),
 )

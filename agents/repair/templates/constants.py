@@ -20,10 +20,27 @@ def numbers(site: Site) -> Iterator[Proposal]:
         for name, score in site.variables(node, "int", limit=7) if node.value is not None else ():
             if name not in {"self", "cls"}:
                 yield site.swap(node, name, "variable.for_constant", score + less)
+        if isinstance(site.parent(node), ast.Assign) and node.value in {0, 1, -1, None}:
+            yield from _starts(site, node)
         if isinstance(node.value, int):
             yield from _integers(site, node, node.value)
         elif isinstance(node.value, float):
             yield from _floats(site, node, node.value)
+
+
+def _starts(site: Site, node: ast.Constant) -> Iterator[Proposal]:
+    """Start from the first item, or from beyond all items, where a constant stands."""
+    names = [n for n in site.names_at(node) if site.scope.guess_name(n) in {"list", "any", "tuple", "str"}]
+    for index, name in enumerate(names[:3]):
+        for text, score in (
+            (f"{name}[0]", 0.0),
+            (f"len({name})", -0.6),
+            (f"{name}[-1]", -0.9),
+            (f"len({name}) - 1", -0.8),
+        ):
+            yield site.swap(node, text, "constant.start", score - 0.3 * index, strength=11)
+    for text, score in (("float('-inf')", -0.3), ("float('inf')", -0.4)):
+        yield site.swap(node, text, "constant.start", score)
 
 
 def _integers(site: Site, node: ast.Constant, value: int) -> Iterator[Proposal]:
@@ -222,7 +239,11 @@ def _position(site: Site, node: ast.expr) -> str | None:
 
 
 TEMPLATES = (
-    Template("numbers", ("constant.step", "constant.number", "constant.kind", "variable.for_constant"), numbers),
+    Template(
+        "numbers",
+        ("constant.step", "constant.number", "constant.kind", "constant.start", "variable.for_constant"),
+        numbers,
+    ),
     Template("truths", ("constant.truth", "constant.kind", "constant.empty", "variable.for_constant"), truths),
     Template(
         "off by one",

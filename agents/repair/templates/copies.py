@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 
 from agents.repair.guesses import compatible
+from agents.repair.templates.insertions import typical
 from agents.repair.templates.site import Proposal, Site, Template
-from agents.repair.templates.statements import movable, typical
+from agents.repair.templates.statements import movable
 from agents.repair.units import FUNCTIONS
 
 _DONORS = (ast.Expr, ast.Assign, ast.AugAssign, ast.Return, ast.Delete)
@@ -127,6 +128,9 @@ def replaced(site: Site) -> Iterator[Proposal]:
         return
     span = site.file.span(site.statement)
     kind = type(site.statement)
+    if isinstance(site.statement, (ast.Pass, ast.Break, ast.Continue)):
+        for text, score in typical(site)[:20]:
+            yield Proposal(((*span, text),), "statement.replaced", score, structural=True)
     for text, names, score in donors(site)[:14]:
         if names <= site.available:
             same = 0.0 if text.startswith("return") == (kind is ast.Return) else -0.8

@@ -193,10 +193,24 @@ def _regrouped(site: Site, node: ast.BinOp) -> Iterator[Proposal]:
             tail = f"{site.text(inner.right)} {op} {site.tight(node.right, precedence(node) + 1)}"
             text = f"{site.tight(inner.left, precedence(inner))} {inner_op} ({tail})"
             yield site.swap(node, text, "arithmetic.grouping", -0.3, strength=precedence(inner))
+    yield from _first_operand(site, node)
     for one in (node.left, node.right):
         if isinstance(one, ast.BinOp) and _wrapped(site, one) and precedence(one) < precedence(node):
             start, end = site.file.span(one)
             yield Proposal(((start - 1, start, ""), (end, end + 1, "")), "arithmetic.grouping")
+
+
+def _first_operand(site: Site, node: ast.BinOp) -> Iterator[Proposal]:
+    """Write `a - b * c / d` as `(a - b) * c / d`."""
+    inner = node.right
+    if isinstance(inner, ast.BinOp) and not _wrapped(site, inner) and isinstance(inner.left, ast.BinOp):
+        if precedence(inner) <= precedence(node):
+            return
+        first: ast.expr = inner
+        while isinstance(first, ast.BinOp) and not _wrapped(site, first):
+            first = first.left
+        start, end = site.file.span(node.left)[0], site.file.span(first)[1]
+        yield Proposal(((start, start, "("), (end, end, ")")), "arithmetic.grouping")
 
 
 def _wrapped(site: Site, node: ast.expr) -> bool:
@@ -329,7 +343,9 @@ def unary(site: Site) -> Iterator[Proposal]:
 
 
 def _signed(site: Site, node: ast.expr) -> bool:
-    return isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and site.guess(node) in NUMBERS
+    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        return False
+    return site.guess(node) in NUMBERS or isinstance(site.parent(node), ast.Lambda)
 
 
 def negated(site: Site, node: ast.expr) -> str:

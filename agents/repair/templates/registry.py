@@ -9,9 +9,13 @@ from agents.repair.templates import (
     constants,
     copies,
     definitions,
+    displays,
+    everywhere,
     exceptions,
     guards,
+    insertions,
     operators,
+    results,
     slices,
     statements,
     strings,
@@ -21,8 +25,8 @@ from agents.repair.templates import (
 from agents.repair.templates.site import Template
 
 _FAMILIES = (
-    operators, constants, strings, variables, conditions, guards, calls, wrapping, slices, combined, statements, copies,
-    definitions, exceptions,
+    operators, constants, strings, variables, conditions, guards, calls, wrapping, slices, combined, displays,
+    everywhere, statements, results, insertions, copies, definitions, exceptions,
 )  # fmt: skip
 
 TEMPLATES: tuple[Template, ...] = tuple(template for family in _FAMILIES for template in family.TEMPLATES)

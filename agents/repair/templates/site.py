@@ -268,6 +268,10 @@ class Site:
             count += 1
             if count >= limit:
                 return
+        for index, name in enumerate(self.scope.fields[: limit - count]):
+            guess = self.scope.guess_name(name)
+            if compatible(want, guess):
+                yield name, -0.3 - 0.12 * index - (0.6 if "any" in {want, guess} and want != guess else 0.0)
         for name, value in list(self.module.constants.items())[: limit - count]:
             if name not in self.scope.bindings and compatible(want, self.guess(value)):
                 yield name, -2.0 if self.unit.kind != "module" else -1.0
@@ -293,7 +297,7 @@ class Site:
         self, lines: list[str], rule: str, score: float = 0.0, *, after: bool = False, indent: str | None = None
     ) -> Proposal | None:
         """Propose to insert whole lines before or after the statement; None where it shares its line with others."""
-        if not self.file.alone(self.statement):
+        if not self.file.alone(self.statement) or (not after and self.file.text.startswith("elif", self.start)):
             return None
         ending = self.file.newline
         margin = self.indent if indent is None else indent

@@ -164,6 +164,9 @@ def positions(site: Site) -> Iterator[Proposal]:
             text = site.tight(node.slice, ATOM) if isinstance(node.slice, ast.Name) else f"({site.text(node.slice)})"
             yield site.swap(node.slice, f"-{text}", "index.negated")
             yield site.swap(node.slice, f"-{text} - 1", "index.negated", -0.4)
+            if isinstance(node.slice, ast.BinOp) and isinstance(node.slice.op, (ast.Add, ast.Sub)):
+                text = f"({site.text(node.slice)}) % len({site.text(node.value)})"
+                yield site.swap(node.slice, text, "index.cyclic")
             for constant in ("0", "-1"):
                 yield site.swap(node.slice, constant, "index.constant")
 
@@ -248,6 +251,6 @@ TEMPLATES = (
     Template("slice bounds", ("slice.bounds",), bounds),
     Template("parts", ("index.added", "slice.variable"), added),
     Template("looked up", ("index.wrapped", "index.removed"), looked_up),
-    Template("positions", ("index.negated", "index.constant"), positions),
+    Template("positions", ("index.negated", "index.constant", "index.cyclic"), positions),
     Template("ranges", ("range.bounds", "range.other", "slice.added", "wrap.call", "wrap.method"), ranges),
 )

@@ -1,13 +1,11 @@
-"""Statements that are missing, superfluous, or in the wrong place."""
+"""Statements that are superfluous or in the wrong place, and keywords that are mistaken for each other."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
 from collections.abc import Iterator
 
-from agents.repair.guesses import NUMBERS
 from agents.repair.templates.guards import is_docstring
 from agents.repair.templates.site import AWAIT, Proposal, Site, Template
 from agents.repair.units import FUNCTIONS
@@ -198,95 +196,21 @@ def exchanged(site: Site) -> Iterator[Proposal]:
         for text in ("break", "continue"):
             yield Proposal(((start, end, text),), "statement.exchanged", -1.2)
     elif isinstance(statement, ast.While):
-        yield Proposal(((start, start + 5, "if"),), "statement.exchanged", -0.5)
+        yield Proposal(((start, start + 5, "if"),), "statement.exchanged", -0.5, structural=True)
     elif isinstance(statement, ast.If):
         if site.file.text.startswith("elif", start):
             yield Proposal(((start, start + 4, "if"),), "branch.split", structural=True)
         else:
             if not statement.orelse:
-                yield Proposal(((start, start + 2, "while"),), "statement.exchanged", -0.3)
+                yield Proposal(((start, start + 2, "while"),), "statement.exchanged", -0.3, structural=True)
             before = site.place.block[site.place.index - 1] if site.place.index else None
             if isinstance(before, ast.If) and not before.orelse:
                 yield Proposal(((start, start + 2, "elif"),), "branch.joined", structural=True)
 
 
-def results_kept(site: Site) -> Iterator[Proposal]:
-    """Keep a result that is thrown away: `s.strip()` as `s = s.strip()`, `f(x)` as `return f(x)`."""
-    statement = site.statement
-    if (
-        not isinstance(statement, ast.Expr)
-        or site.place.depth == 0
-        or isinstance(statement.value, (ast.Constant, ast.Yield))
-    ):
-        return
-    start, _ = site.file.span(statement)
-    value = statement.value.value if isinstance(statement.value, ast.Await) else statement.value
-    if isinstance(value, ast.Call):
-        recursive = site.function is not None and _called(value) == site.function.name
-        yield Proposal(((start, start, "return "),), "result.returned", 0.8 if recursive else 0.0)
-        if isinstance(value.func, ast.Attribute):
-            receiver = site.text(value.func.value)
-            known = site.guess(value) != "none"
-            yield Proposal(((start, start, f"{receiver} = "),), "result.assigned", 0.3 if known else -1.5)
-        targets = [site.text(a) for a in value.args if isinstance(a, (ast.Name, ast.Attribute))][:2]
-        for index, text in enumerate(targets):
-            yield Proposal(((start, start, f"{text} = "),), "result.assigned", -0.4 - 0.2 * index)
-        for name, score in site.variables(None, limit=4):
-            if name in site.scope.bindings and name not in {"self", "cls", *targets}:
-                yield Proposal(((start, start, f"{name} = "),), "result.assigned", score - 1.0)
-                yield Proposal(((start, start, f"{name} += "),), "result.assigned", score - 1.0)
-
-
-def _called(call: ast.Call) -> str:
+def called(call: ast.Call) -> str:
+    """Return the last part of the name of what is called."""
     return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-
-
-def returns(site: Site) -> Iterator[Proposal]:
-    """Return something else: a variable, its truth, nothing; yield instead; assign instead of returning."""
-    statement = site.statement
-    if not isinstance(statement, ast.Return) or site.unit.kind == "module":
-        return
-    start, end = site.file.span(statement)
-    for name, score in site.variables(None, limit=6):
-        if name in {"self", "cls"} and site.unit.kind != "method":
-            continue
-        if statement.value is None or site.text(statement.value) != name:
-            yield Proposal(((start, end, f"return {name}"),), "return.variable", score)
-    if statement.value is not None:
-        value = site.text(statement.value)
-        yield Proposal(((start, start + 6, "yield"),), "yield.returned", -0.5)
-        for name, score in site.variables(None, site.guess(statement.value), limit=4):
-            if name in site.scope.bindings and site.guess(statement.value) not in {"bool", "none"}:
-                yield Proposal(
-                    ((start, end, f"return {name} + {_operand(statement.value, value)}"),), "return.combined", score
-                )
-                if not isinstance(statement.value, ast.Constant):
-                    yield Proposal(
-                        ((start, end, f"return {_operand(statement.value, value)} + {name}"),),
-                        "return.combined",
-                        score - 0.2,
-                    )
-        for index, text in enumerate(_truths(site, statement)):
-            yield Proposal(((start, end, f"return {text}"),), "return.truth", -0.15 * index)
-
-
-def _operand(node: ast.expr, text: str) -> str:
-    loose = isinstance(node, (ast.IfExp, ast.Lambda, ast.Compare, ast.BoolOp)) or (
-        isinstance(node, ast.Tuple) and text[:1] != "("
-    )
-    return f"({text})" if loose else text
-
-
-def _truths(site: Site, statement: ast.Return) -> Iterator[str]:
-    """Conditions to return instead of a truth value, drawn from the variables."""
-    if site.guess(statement.value) not in {"bool", "int"} if statement.value is not None else True:
-        return
-    from agents.repair.templates.conditions import guards_about, relations
-
-    names = [n for n in site.names_at() if n not in {"self", "cls"}][:6]
-    options = [(t, s) for n in names for bad, good, s in guards_about(site, n) for t in (bad, good)]
-    options += [(t, s - 0.2) for bad, good, s in relations(site, names) for t in (good, bad)]
-    yield from (text for text, _ in sorted(options, key=lambda o: -o[1])[:24])
 
 
 def yields(site: Site) -> Iterator[Proposal]:
@@ -295,14 +219,14 @@ def yields(site: Site) -> Iterator[Proposal]:
     for node in site.expressions:
         start, end = site.file.span(node)
         if isinstance(node, ast.Yield) and node.value is not None:
-            yield Proposal(((start, start + 5, "yield from"),), "yield.delegated")
+            yield Proposal(((start, start + 5, "yield from"),), "yield.delegated", structural=True)
         elif isinstance(node, ast.YieldFrom):
             at = site.file.span(node.value)[0]
             yield Proposal(((start, at, "yield "),), "yield.delegated")
         elif isinstance(node, ast.Await):
             yield Proposal(((start, end, site.text(node.value)),), "await.dropped")
         elif isinstance(node, ast.Call) and asynchronous and not isinstance(site.parent(node), ast.Await):
-            likely = _called(node) in _asynchronous(site)
+            likely = called(node) in _asynchronous(site)
             yield site.swap(node, f"await {site.text(node)}", "await.added", 0.5 if likely else -1.5, strength=AWAIT)
     if isinstance(site.statement, (ast.For, ast.With)) and asynchronous:
         yield Proposal(((site.start, site.start, "async "),), "await.added", -0.8)
@@ -315,97 +239,9 @@ def _asynchronous(site: Site) -> set[str]:
     }
 
 
-def typical(site: Site) -> list[tuple[str, float]]:
-    """Return typical short statements over the variables in scope, likeliest first."""
-    names = [n for n in site.names_at() if n not in {"self", "cls"}]
-    guesses = {n: site.scope.guess_name(n) for n in names}
-    values = [n for n in names if guesses[n] != "function"][:6]
-    found: list[tuple[str, float]] = []
-    for rank, name in enumerate(names[:8]):
-        guess, score = guesses[name], -0.1 * rank
-        bound = name in site.scope.bindings
-        if guess == "list":
-            found += [(f"{name}.append({v})", score - 0.1 * i) for i, v in enumerate(values) if v != name]
-            found += [
-                (f"{name}.extend({v})", score - 0.9) for v in values if v != name and guesses[v] in {"list", "any"}
-            ]
-            found += [(f"{name}.append({c})", score - 1.2) for c in _numbers(site)[:3]]
-            found += [
-                (f"{name}.pop()", score - 0.9),
-                (f"{name}.sort()", score - 1.0),
-                (f"{name}.reverse()", score - 1.2),
-            ]
-        elif guess == "set":
-            found += [(f"{name}.add({v})", score - 0.1 * i) for i, v in enumerate(values) if v != name]
-            found += [(f"{name}.remove({v})", score - 1.0) for v in values[:3] if v != name]
-        elif guess == "dict":
-            found += [
-                (f"{name}[{k}] = {v}", score - 0.6 - 0.1 * i)
-                for i, k in enumerate(values[:4])
-                for v in values[:4]
-                if k != name and v != name
-            ]
-        elif guess in NUMBERS and bound:
-            found += [(f"{name} += 1", score), (f"{name} -= 1", score - 0.6), (f"{name} = 0", score - 1.0)]
-            found += [(f"{name} += {v}", score - 0.6) for v in values if v != name and guesses[v] in NUMBERS]
-            sized = [v for v in values if guesses[v] in {"list", "str", "tuple", "any"} and v != name]
-            found += [(f"{name} %= len({v})", score - 1.4) for v in sized[:2]]
-        elif guess == "str" and bound:
-            found += [(f"{name} += {v}", score - 0.6) for v in values if v != name and guesses[v] == "str"]
-            found += [(f"{name} = {name}.strip()", score - 0.9), (f"{name} = {name}.lower()", score - 0.9)]
-        if bound and guess != "function":
-            alike = [v for v in values if v != name and (guesses[v] == guess or "any" in {guess, guesses[v]})]
-            found += [(f"{name} = {v}", score - 0.5 - 0.1 * i) for i, v in enumerate(alike[:5])]
-            for attribute in list(site.scope.attributes_of.get(name, ()))[:3]:
-                found.append((f"{name} = {name}.{attribute}", score - 0.9))
-    return sorted(found, key=lambda item: -item[1])[:48]
-
-
-def _numbers(site: Site) -> list[int]:
-    """Small whole numbers of the function, the commonest first."""
-    values = [n.value for n in site.scope.nodes if isinstance(n, ast.Constant) and type(n.value) is int]
-    return [v for v, _ in Counter(values).most_common(4)]
-
-
-def inserted(site: Site) -> Iterator[Proposal]:
-    """Insert a typical short statement before a statement, and after the last one of a block."""
-    if not movable(site):
-        return
-    last = site.place.index == len(site.place.block) - 1 and not isinstance(
-        site.statement, (ast.Return, ast.Raise, ast.Break, ast.Continue)
-    )
-    for text, score in typical(site):
-        before = site.insertion(
-            [text], "insert.typical", score - (0.0 if last or isinstance(site.statement, ast.Return) else 0.3)
-        )
-        if before is not None:
-            yield before
-        if last:
-            after = site.insertion([text], "insert.typical", score, after=True)
-            if after is not None:
-                yield after
-    if last and isinstance(site.place.owner, FUNCTIONS) and not isinstance(site.statement, ast.Return):
-        own = site.scope.self_name
-        attributes = [(f"{own}.{a}", -0.3 * i) for i, a in enumerate(site.scope.self_attributes)][:5] if own else []
-        for name, score in (*site.variables(None, limit=8), *attributes):
-            if name in site.scope.bindings or "." in name:
-                proposal = site.insertion([f"return {name}"], "return.added", score, after=True)
-                if proposal is not None:
-                    yield proposal
-        for index, text in enumerate(
-            ("return False", "return True", "return None", "return 0", "return []", "return -1")
-        ):
-            proposal = site.insertion([text], "return.added", -0.5 - 0.2 * index, after=True)
-            if proposal is not None:
-                yield proposal
-
-
 TEMPLATES = (
     Template("deleted", ("statement.deleted", "statement.unwrapped"), deleted),
     Template("moved", ("statement.swapped", "statement.indented", "statement.dedented"), moved),
     Template("exchanged", ("statement.exchanged", "branch.split", "branch.joined"), exchanged),
-    Template("results kept", ("result.returned", "result.assigned"), results_kept),
-    Template("returns", ("return.variable", "return.combined", "return.truth", "yield.returned"), returns),
     Template("yields", ("yield.delegated", "await.dropped", "await.added"), yields),
-    Template("inserted", ("insert.typical", "return.added"), inserted),
 )

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from agents.repair.templates.idioms import opposites
 from agents.repair.templates.site import Proposal, Site, Template
 from agents.repair.units import FUNCTIONS
 
@@ -21,6 +22,8 @@ def strings(site: Site) -> Iterator[Proposal]:
         quote = Quote.of(site.text(node))
         if quote is None:
             continue
+        for name, score in site.variables(node, "str", limit=5):
+            yield site.swap(node, name, "variable.for_constant", score)
         for text, rule, score in _other_strings(site, node.value):
             if text != node.value:
                 yield site.swap(node, quote.write(text), rule, score)
@@ -46,6 +49,14 @@ def _other_strings(site: Site, value: str) -> Iterator[tuple[str, str, float]]:
         (value[1:], -1.0),
         (value + "\n", -1.5),
         (value.rstrip("\n"), -0.8),
+        (value[::-1], -1.0),
+        *(((value.lower() + value.upper(), -0.6), (value.swapcase(), -0.8)) if 0 < len(value) <= 2 else ()),
+        *(
+            (separator, -0.8 - 0.1 * i)
+            for i, separator in enumerate(_SEPARATORS)
+            if len(value) <= 2 and not value.isalnum()
+        ),
+        *((other, -0.2) for other in opposites(value)),
     ):
         if text not in seen:
             seen.add(text)
@@ -56,6 +67,9 @@ def _other_strings(site: Site, value: str) -> Iterator[tuple[str, str, float]]:
     for index, text in enumerate(ranked[:14]):
         if text not in seen and len(text) <= 40:
             yield text, "string.other", -0.15 * index + (_likeness(text, value) - 0.5)
+
+
+_SEPARATORS = (",", ", ", ".", "-", "_", "/", ":", ";", "\n", "\t", "|", "=", "+", "*", "#")
 
 
 _PATTERN_EDITS: tuple[tuple[str, str, float], ...] = (
@@ -199,6 +213,10 @@ def _near_specs(spec: str) -> Iterator[str]:
 
 
 TEMPLATES = (
-    Template("strings", ("string.expected", "string.varied", "string.pattern", "string.other"), strings),
+    Template(
+        "strings",
+        ("string.expected", "string.varied", "string.pattern", "string.other", "variable.for_constant"),
+        strings,
+    ),
     Template("formats", ("format.conversion", "format.spec", "variable.read"), formats),
 )

@@ -48,7 +48,8 @@ def _inserted_method(site: Site, node: ast.expr) -> Iterator[Proposal]:
 
 _TEXT_METHODS = frozenset(
     {"split", "strip", "lower", "upper", "replace", "startswith", "endswith", "title", "join", "splitlines", "encode",
-     "isdigit", "isalpha", "find", "count", "rstrip", "lstrip", "capitalize", "format", "isalnum", "rsplit",
+     "rpartition", "removeprefix", "removesuffix", "casefold", "isdigit", "isalpha",
+     "find", "count", "rstrip", "lstrip", "capitalize", "format", "isalnum", "rsplit",
      "partition"}
 )  # fmt: skip
 
@@ -105,6 +106,8 @@ def _clampable(site: Site) -> Iterator[tuple[ast.expr, float]]:
             yield node, -0.2
         elif isinstance(node, ast.Call) and isinstance(parent, ast.Call) and parent.func is not node:
             yield node, -0.8
+        elif isinstance(parent, ast.Tuple) and isinstance(node, (ast.Name, ast.BinOp)):
+            yield node, -1.2
         inside = isinstance(parent, ast.Slice) or (isinstance(parent, ast.Call) and parent.func is not node)
         if (
             inside
@@ -168,12 +171,16 @@ def bounded(site: Site) -> Iterator[Proposal]:
     readable = not isinstance(assigned, ast.Name) or site.scope.bound_before(target, site.start - 1)
     for value, near in _clampable(site):
         guess = site.guess(value)
-        if guess not in NUMBERS and not (guess == "any" and _numeric(value)):
+        if guess != "any" and guess not in NUMBERS:
             continue
+        if guess == "any" and not _numeric(value):
+            near -= 0.8
         base = site.text(value)
         yield site.swap(value, f"max(0, {base})", "wrap.bounded", near)
         yield site.swap(value, f"max({base}, 1)", "wrap.bounded", near - 1.0)
         names = [(n, s) for n, s in site.variables(value, guess, limit=5) if n != target]
+        if not _numeric(value) and guess == "any":
+            names = names[:3]
         if target and readable:
             names.insert(0, (target, 0.2))
         names += [(f"{n} - 1", s - 0.5) for n, s in names[:4] if site.scope.guess_name(n) in NUMBERS | {"any"}]

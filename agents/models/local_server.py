@@ -50,6 +50,8 @@ def main() -> None:
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = 1
+    # The first call warms it up as well, and may never come.
+    params.warmup = False
     if told["threads"]:
         params.cpuparams.n_threads = told["threads"]
         params.cpuparams_batch.n_threads = told["threads"]

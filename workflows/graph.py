@@ -54,7 +54,7 @@ def build(job: Job) -> StateGraph[RunState, None, RunState, RunState]:
     graph.add_edge("plan", "localise")
     graph.add_edge("localise", "propose")
     graph.add_conditional_edges("propose", routing.after_propose, ["verify", "deliver"])
-    graph.add_conditional_edges("verify", routing.after_verify, ["verify", "select", "deliver"])
+    graph.add_conditional_edges("verify", routing.after_verify, ["verify", "propose", "select", "deliver"])
     graph.add_edge("select", "review")
     graph.add_conditional_edges("review", routing.after_review, ["verify", "select", "deliver"])
     graph.add_edge("deliver", END)

@@ -152,6 +152,11 @@ class Job:
             spare, self._spare = self._spare, None
         return spare.result() if spare is not None else self._open_spare()
 
+    def open_tree(self, tree: Tree) -> Workspace:
+        """Return a fresh workspace that holds another tree than the run's own; the caller closes it."""
+        ready = self.ready()
+        return ready.sandbox.open(tree, ready.environment, self.settings.limits.limits())
+
     def spare(self) -> None:
         """Begin to open another workspace in the background, if none is waiting."""
         with self._guard:

@@ -25,10 +25,13 @@ def after_propose(state: RunState) -> Literal["verify", "deliver"]:
     return "deliver" if stopped(state) else "verify"
 
 
-def after_verify(state: RunState) -> Literal["verify", "select", "deliver"]:
+def after_verify(state: RunState) -> Literal["verify", "propose", "select", "deliver"]:
     """Show the gate the next repair until one is verified without a flag, none is left, or the time is up."""
     if stopped(state):
         return "deliver"
+    proposal = state.get("proposal")
+    if proposal is not None and state.get("again", 0) > proposal.rounds:
+        return "propose"
     return "select" if enough_verified(state) else "verify"
 
 

@@ -85,16 +85,37 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a search found; the repairs themselves are in its record."""
+    """What the searches found; the repairs themselves are in their records."""
 
-    record: str
+    records: tuple[str, ...]
+    """One for each round."""
     candidates: tuple[str, ...]
-    """Ids of the repairs that passed the search's own trials, best first."""
+    """Ids of the repairs that the searches stand for, best first within a round."""
+    passing: tuple[str, ...]
+    """Ids of all candidates that passed a first trial; a further round leaves them out."""
     generated: int
     tried: int
     seconds: float
     stopped: str
+    """Why the last round ended."""
     first_trial_seconds: float | None = None
+    """Of the first round."""
+    doubtful: tuple[str, ...] = ()
+    """Descriptions of candidates that passed, but that the searches do not stand for."""
+
+    @property
+    def rounds(self) -> int:
+        """How many searches there were."""
+        return len(self.records)
+
+    def followed_by(self, later: Proposal) -> Proposal:
+        """Return both rounds as one."""
+        return Proposal(
+            records=self.records + later.records, candidates=self.candidates + later.candidates,
+            passing=self.passing + later.passing, generated=self.generated + later.generated,
+            tried=self.tried + later.tried, seconds=self.seconds + later.seconds, stopped=later.stopped,
+            first_trial_seconds=self.first_trial_seconds, doubtful=self.doubtful + later.doubtful,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +178,8 @@ class RunState(TypedDict, total=False):
     suspicion: Suspicion
     proposal: Proposal
     verdicts: Annotated[tuple[Verdict, ...], appended]
+    again: int
+    """The round of the search that is wanted next, where all repairs so far were refused."""
     settled: bool
     """Whether the gate looks at no further candidate, although those that passed all carry flags."""
     chosen: str

@@ -212,3 +212,78 @@ def test_on_bubblewrap(quick: Run, repository: Make) -> None:
     assert ran.code == 0, ran.err
     assert FIXED in ran.out
     assert "verified in a fresh bubblewrap sandbox" in ran.err
+
+
+THREE_BUGS: dict[str, str | bytes] = {
+    "shop/__init__.py": "",
+    "shop/prices.py": """\
+        def total(prices, discount=0):
+            result = 0
+            for price in prices:
+                result += price
+            return result + discount
+
+
+        def with_tax(price, percent):
+            return price + price * percent // 10
+        """,
+    "shop/stock.py": """\
+        def missing(wanted, stock):
+            return [name for name in wanted if name in stock]
+
+
+        def shelves(count, size):
+            return count % size
+        """,
+    "test_prices.py": """\
+        from shop.prices import total, with_tax
+
+
+        def test_total():
+            assert total([100, 250]) == 350
+
+
+        def test_discount():
+            assert total([100, 250], 50) == 300
+
+
+        def test_discount_of_one():
+            assert total([100], 10) == 90
+        """,
+    "test_stock.py": """\
+        from shop.stock import missing, shelves
+
+
+        def test_missing():
+            assert missing(["a", "b", "c"], ["b"]) == ["a", "c"]
+
+
+        def test_nothing_missing():
+            assert missing(["a"], ["a"]) == []
+
+
+        def test_shelves():
+            assert shelves(10, 5) == 2
+            assert shelves(13, 5) == 2
+            assert shelves(3, 5) == 0
+        """,
+}
+
+
+def test_independent_bugs_are_repaired_in_turn(quick: Run, repository: Make) -> None:
+    ran = quick("fix", repository(THREE_BUGS), "--budget", "60")
+    assert ran.code == 0, ran.err
+    assert "seem to have 3 causes" in ran.err
+    assert FIXED in ran.out
+    assert "if name not in stock" in ran.out
+    assert "return count // size" in ran.out
+    assert "; then " in quick("show", "last").out
+
+
+def test_one_of_several_bugs_is_repaired_alone_where_only_its_test_is_asked_for(quick: Run, repository: Make) -> None:
+    ran = quick(
+        "fix", repository(THREE_BUGS), "--test", "test_stock.py::test_missing", "test_stock.py::test_nothing_missing"
+    )
+    assert ran.code == 0, ran.err
+    assert "if name not in stock" in ran.out
+    assert FIXED not in ran.out

@@ -32,7 +32,7 @@ POINTS = [
     *around("intake", "base-1", "base-2", "baseline"),
     *around("plan"),
     *around("localise", "coverage", "suspects"),
-    *around("propose", "proposal"),
+    *around("propose", "proposal-1"),
     *around("verify", "gate-*"),
     *around("select"),
     *around("review"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from workflows import routing
 from workflows.state import Ending, Proposal, Review, RunState, Verdict, appended
 
-PROPOSAL = Proposal("proposal", ("a", "b"), 10, 10, 1.0, "enough")
+PROPOSAL = Proposal(("proposal-1",), ("a", "b"), ("a", "b"), 10, 10, 1.0, "enough")
 
 
 def verdict(candidate: str, *, passed: bool) -> Verdict:
@@ -37,6 +37,18 @@ def test_a_refused_repair_leads_to_the_next_one() -> None:
     state["verdicts"] += (verdict("b", passed=False),)
     assert routing.next_candidate(state) is None
     assert routing.next_candidate({}) is None
+
+
+def test_when_all_repairs_are_refused_the_search_goes_on() -> None:
+    refused = (verdict("a", passed=False), verdict("b", passed=False))
+    state: RunState = {"proposal": PROPOSAL, "verdicts": refused, "again": 2}
+    assert routing.after_verify(state) == "propose"
+    later = Proposal(("proposal-2",), ("c",), ("c",), 5, 5, 2.0, "exhausted", 0.5, ("d",))
+    both = PROPOSAL.followed_by(later)
+    assert (both.rounds, both.tried, both.seconds, both.stopped) == (2, 15, 3.0, "exhausted")
+    state["proposal"] = both
+    assert routing.after_verify(state) == "verify"
+    assert routing.next_candidate(state) == "c"
 
 
 def test_a_diff_that_review_refuses_leads_to_the_next_one() -> None:

@@ -12,6 +12,7 @@ from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
 from workflows.state import Ending, Review, RunState, StateDelta, Verdict
 from workflows.steps.intake import take_baseline
+from workflows.steps.propose import MOST_ROUNDS, worth_another_round
 from workflows.steps.review import read_as_stranger
 from workflows.steps.select import Contender
 from workflows.steps.select import select as select_best
@@ -28,8 +29,11 @@ LEAST_SECONDS = 1.0
 
 def repairs_of(state: RunState, job: Job) -> dict[str, Repair]:
     """Return the search's repairs by their candidates' ids, best first."""
-    result = job.recorded(state["proposal"].record, RepairResult)
-    return {repair.candidate.id: repair for repair in result.repairs}
+    found: dict[str, Repair] = {}
+    for record in state["proposal"].records:
+        result: RepairResult = job.recorded(record, tuple)[0]
+        found.update({repair.candidate.id: repair for repair in result.repairs})
+    return found
 
 
 def case_of(state: RunState, job: Job, candidate: Candidate) -> GateCase:
@@ -55,12 +59,16 @@ def verify(state: RunState, job: Job) -> StateDelta:
     """
     name = routing.next_candidate(state)
     record = f"gate-{name}"
-    exhausted = name is None or len(state.get("verdicts", ())) >= job.settings.candidates
+    exhausted = len(state.get("verdicts", ())) >= job.settings.candidates
     spent = job.clock.left() < LEAST_SECONDS and not job.run.recorded(record)
     if name is None or exhausted or spent:
         if routing.open_verified(state):
             return {"settled": True}
-        raise nothing_verified(state, spent=spent and not exhausted)
+        if not exhausted and not spent and worth_another_round(state, job):
+            return {"again": state["proposal"].rounds + 1}
+        # A search that had found enough and could not go on has run out of time, not of candidates.
+        stopped_early = state["proposal"].stopped == "enough" and state["proposal"].rounds < MOST_ROUNDS
+        raise nothing_verified(state, spent=not exhausted and (spent or stopped_early))
     repair = repairs_of(state, job)[name]
 
     def ask() -> GateReport:
@@ -92,6 +100,8 @@ def nothing_verified(state: RunState, *, spent: bool = False) -> NoDiff | Budget
         why = f"{tried}; {plural(len(proposal.candidates), 'repair')} found, but no time was left to prove one"
     else:
         why = f"{tried}, and none made the failing tests pass"
+    if proposal.doubtful:
+        why += f"; left out, as it may well be wrong: {proposal.doubtful[0]}"
     suspicion = state.get("suspicion")
     if suspicion and suspicion.top:
         places = ", ".join(f"{printable(s.path)}:{s.line} ({s.function})" for s in suspicion.top[:3])
@@ -151,6 +161,9 @@ def failure_summary(state: RunState, ending: Ending) -> str:
     if suspicion := state.get("suspicion"):
         lines += ["", "Most suspicious lines:", "", "| place | in | score |", "|---|---|---:|"]
         lines += [f"| {printable(s.path)}:{s.line} | {s.function} | {s.score:.2f} |" for s in suspicion.top]
+    if (proposal := state.get("proposal")) and proposal.doubtful:
+        lines += ["", "What passed, but may well be wrong:", ""]
+        lines += [f"- {printable(description)}" for description in proposal.doubtful]
     if verdicts := state.get("verdicts"):
         lines += ["", "What the gate refused:", "", "| candidate | condition | reason |", "|---|---|---|"]
         lines += [f"| {v.candidate} | {v.check} | {_cell(v.reason)} |" for v in verdicts if not v.passed]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agents.bugfixer import RepairEvent, RepairProblem, repair
+from agents.bugfixer import RepairProblem
 from agents.results import RepairResult, Suspect
-from sandbox.protocol import Workspace
 from sandbox.runners.report import TestReport
-from workflows.background import Task
+from sandbox.tree import Tree
 from workflows.errors import BudgetSpent
 from workflows.state import Proposal, RunState, StateDelta
+from workflows.steps.groups import MOST_GROUPS, groups_of, repair_in_turn
 from workflows.steps.intake import take_baseline
 from workflows.steps.localise import COVERAGE, SUSPECTS
+from workflows.steps.searching import search
 from workflows.wording import plural
 
 if TYPE_CHECKING:
@@ -22,38 +23,45 @@ if TYPE_CHECKING:
     from workflows.state import Intake
 
 PROPOSAL = "proposal"
-"""Record of what the search found."""
+"""Beginning of the names of the records of what the searches found, one for each round."""
 LEAST_SECONDS = 0.5
 """A search is not begun with less time than this."""
 GATE_SHARE = 0.5
 """Largest share of the time left that is kept back for the gate."""
-LATE_SECONDS = 1.5
-"""How much later than it was told a search may end by itself."""
-TOLD_SECONDS = 0.25
-"""Time between two words on how far the search is."""
+JOINT_SHARE = 0.45
+"""Share of the time in which one repair for all targets is looked for, where they seem to have several causes."""
+AGAIN_SECONDS = 3.0
+"""Time below which no further round is begun."""
+MOST_ROUNDS = 6
 
 
 def propose(state: RunState, job: Job) -> StateDelta:
     """Search for repairs, and keep enough time back to prove one.
 
+    Every further round leaves out what passed the trials of an earlier one, and was refused afterwards.
+
     Raises:
         BudgetSpent: there is no time left to search in.
 
     """
-    intake = state["intake"]
-    result = job.once(PROPOSAL, lambda: _search(job, intake))
+    before = state.get("proposal")
+    number = before.rounds + 1 if before else 1
+    record = f"{PROPOSAL}-{number}"
+    seen = frozenset(before.passing) if before else frozenset()
+    result, passing = job.once(record, lambda: _searched(job, state["intake"], seen, number))
     ids = tuple(found.candidate.id for found in result.repairs)
     text = f"{plural(result.tried, 'candidate')} tried in {result.seconds:.1f} s, {plural(len(ids), 'repair')} to prove"
     job.events.emit(
         "found", text, repairs=len(ids), tried=result.tried, generated=result.generated, stopped=result.stopped,
-        first_trial_seconds=result.first_trial_seconds,
+        first_trial_seconds=result.first_trial_seconds, round=number,
     )  # fmt: skip
-    return {
-        "proposal": Proposal(
-            record=PROPOSAL, candidates=ids, generated=result.generated, tried=result.tried, seconds=result.seconds,
-            stopped=result.stopped, first_trial_seconds=result.first_trial_seconds,
-        )
-    }  # fmt: skip
+    doubtful = tuple(found.candidate.description for found in result.doubtful)
+    found = Proposal(
+        records=(record,), candidates=ids, passing=passing, generated=result.generated, tried=result.tried,
+        seconds=result.seconds, stopped=result.stopped, first_trial_seconds=result.first_trial_seconds,
+        doubtful=doubtful,
+    )  # fmt: skip
+    return {"proposal": found if before is None else before.followed_by(found)}
 
 
 def gate_reserve(intake: Intake, left: float) -> float:
@@ -61,7 +69,15 @@ def gate_reserve(intake: Intake, left: float) -> float:
     return min(left * GATE_SHARE, 2.0 + 2 * intake.open_seconds + 3 * intake.base_seconds)
 
 
-def _search(job: Job, intake: Intake) -> RepairResult:
+def worth_another_round(state: RunState, job: Job) -> bool:
+    """Whether a search that stopped because it had found enough should go on, now that all of that was refused."""
+    proposal = state["proposal"]
+    left = job.clock.left()
+    time = left - gate_reserve(state["intake"], left) > AGAIN_SECONDS
+    return time and proposal.stopped == "enough" and proposal.rounds < MOST_ROUNDS
+
+
+def _searched(job: Job, intake: Intake, refused: frozenset[str], number: int) -> tuple[RepairResult, tuple[str, ...]]:
     left = job.clock.left()
     seconds = left - gate_reserve(intake, left)
     if seconds < LEAST_SECONDS:
@@ -69,67 +85,48 @@ def _search(job: Job, intake: Intake) -> RepairResult:
             f"the budget of {job.settings.budget:.0f} s was spent before the search could begin: the tests alone take "
             f"{intake.base_seconds:.1f} s; give more time with --budget"
         )
-    baseline = take_baseline(job)[0]
-    suspects: tuple[Suspect, ...] = job.recorded(SUSPECTS, tuple)
-    measured = job.recorded(COVERAGE, TestReport)
-    problem = RepairProblem(
-        tree=job.tree, harness=job.ready().harness, report=replace(baseline.reports[0], coverage=measured.coverage),
-        targets=intake.targets, suspects=suspects, failures=baseline.targets, flaky=frozenset(intake.flaky),
-        allowed=job.request.allowances.paths, issue=job.request.issue,
-    )  # fmt: skip
+    end = left - seconds
+    problem = _problem(job, intake, refused)
+    groups = groups_of(job.tree, problem.report, problem.targets) if number == 1 else ()
+    several = 1 < len(groups) <= MOST_GROUPS
     workspace, _ = job.open()
     with workspace:
-        seconds = max(LEAST_SECONDS, seconds - (left - job.clock.left()))
-        return _bounded(job, problem, workspace, seconds)
+        share = (job.clock.left() - end) * (JOINT_SHARE if several else 1.0)
+        result, passing = search(job, problem, workspace, max(LEAST_SECONDS, share))
+    if result.repairs or not several:
+        return result, passing
+    job.events.note(f"the failing tests seem to have {len(groups)} causes: repairing one after another")
+    in_turn = repair_in_turn(
+        problem, groups, lambda: job.clock.left() - end, lambda p, s: _in_fresh(job, p, s), lambda t, n: _run(job, t, n)
+    )
+    if in_turn is None:
+        return replace(result, stopped="budget" if job.clock.left() <= end + AGAIN_SECONDS else result.stopped), passing
+    tried, generated = result.tried + in_turn.tried, result.generated + in_turn.generated
+    return replace(
+        in_turn, tried=tried, generated=generated, seconds=result.seconds + in_turn.seconds,
+        first_trial_seconds=result.first_trial_seconds,
+    ), passing  # fmt: skip
 
 
-def _bounded(job: Job, problem: RepairProblem, workspace: Workspace, seconds: float) -> RepairResult:
-    """Search, and make sure that the search's end is its end, whatever the tests of the repository do.
-
-    Raises:
-        BudgetSpent: it did not come to an end of its own; closing the workspace ends it.
-
-    """
-    stop, teller = threading.Event(), _Teller(job)
-    job.events.emit("search-started", "searching for repairs", budget=round(seconds, 3))
-    task = Task(lambda: repair(problem, workspace, budget_seconds=seconds, on_event=teller.tell, stop=stop), "search")
-    try:
-        try:
-            return task.result(seconds + LATE_SECONDS)
-        except TimeoutError:
-            stop.set()
-        return task.result(LATE_SECONDS)
-    except TimeoutError:
-        raise BudgetSpent(
-            f"the budget of {job.settings.budget:.0f} s was spent before the search had come to a result: the tests "
-            "to repair hang, or take too long; give more time with --budget"
-        ) from None
-    finally:
-        stop.set()
-        teller.close()
+def _problem(job: Job, intake: Intake, refused: frozenset[str]) -> RepairProblem:
+    baseline, _ = take_baseline(job)
+    suspects: tuple[Suspect, ...] = job.recorded(SUSPECTS, tuple)
+    measured = job.recorded(COVERAGE, TestReport)
+    return RepairProblem(
+        tree=job.tree, harness=job.ready().harness, report=replace(baseline.reports[0], coverage=measured.coverage),
+        targets=intake.targets, suspects=suspects, failures=baseline.targets, flaky=frozenset(intake.flaky),
+        allowed=job.request.allowances.paths, issue=job.request.issue, refused=refused,
+    )  # fmt: skip
 
 
-class _Teller:
-    """Passes on what the search says, but not hundreds of times a second."""
+def _in_fresh(job: Job, problem: RepairProblem, seconds: float) -> RepairResult:
+    with job.open_tree(problem.tree) as workspace:
+        return search(job, problem, workspace, seconds)[0]
 
-    def __init__(self, job: Job) -> None:
-        """Tell `job`'s events."""
-        self._job = job
-        self._quiet_until = 0.0
-        self._closed = False
 
-    def close(self) -> None:
-        """Pass nothing on any more: a search that is given up may still speak."""
-        self._closed = True
+def _run(job: Job, tree: Tree, tests: Sequence[str]) -> TestReport:
+    from sandbox.runners.run import run_tests
 
-    def tell(self, event: RepairEvent) -> None:
-        """Take one event of the search."""
-        if self._closed:
-            return
-        words: dict[str, Any] = {"tried": event.tried, "generated": event.generated, "passing": event.passing}
-        elapsed = self._job.events.elapsed()
-        if event.kind == "passed" and event.candidate is not None:
-            self._job.events.emit("candidate", candidate=event.candidate.id, description=event.message, **words)
-        elif event.kind != "progress" or elapsed >= self._quiet_until:
-            self._quiet_until = elapsed + TOLD_SECONDS
-            self._job.events.emit("searching", logged=event.kind != "progress", trying=event.message, **words)
+    with job.open_tree(tree) as workspace:
+        wall = max(2.0, job.clock.left() / 4)
+        return run_tests(workspace, job.ready().harness, tests, coverage=True, wall_seconds=wall)

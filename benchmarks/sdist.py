@@ -126,17 +126,15 @@ def read_check(output: str) -> Checked:
 
 def settings_of(task: Mapping[str, Any], python: Path) -> str:
     """Return the user's own settings for a task, as TOML: the interpreter, and how the checker runs the tests."""
-    options = ["-o", "addopts=", "-o", "filterwarnings=", "--continue-on-collection-errors"]
+    command = ["pytest", "-o", "addopts=", "-o", "filterwarnings=", "--continue-on-collection-errors"]
     pythonpath = list(dict.fromkeys([task["pythonpath"], "."]))
     return "\n".join((
         f"python = {json.dumps(str(python))}",
         "[tests]",
-        'kind = "pytest"',
+        f"command = {json.dumps(command)}",
         f"paths = {json.dumps(task['test_paths'])}",
         f"pythonpath = {json.dumps(pythonpath)}",
         f"plugins = {json.dumps(task['pytest_plugins'])}",
-        "autoload = false",
-        f"options = {json.dumps(options)}",
         'env = { TZ = "UTC", PYTHONHASHSEED = "0" }',
         "",
     ))  # fmt: skip

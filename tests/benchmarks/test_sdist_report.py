@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.engines import FixRun, search_seconds
 from benchmarks.sdist import TaskRow, falls_short, read_check, settings_of, show, totals
+from workflows.settings import TestSettings
 
 ROW = TaskRow("p__1__2", "one-line", True, True, "1/1", 0, 9.0, 500, 1.0, 0, "")
 
@@ -27,7 +28,7 @@ def test_settings_tell_how_tests_are_run_and_nothing_else() -> None:
     settings = tomllib.loads(text)
     assert settings["python"] == "/python"
     assert settings["tests"]["pythonpath"] == ["src", "."]
-    assert settings["tests"]["autoload"] is False
+    assert TestSettings.model_validate(settings["tests"]).paths == ("tests",)
     assert tomllib.loads(settings_of(task | {"pythonpath": "."}, Path("/python")))["tests"]["pythonpath"] == ["."]
 
 

@@ -75,9 +75,22 @@ def path_in(lines: Sequence[str]) -> str:
         if fence and not text:
             continue
         if text:
-            name = path_of(text.split()[-1] if fence else text)
+            name = path_of_info(text) if fence else path_of(text)
             if name or not fence:
                 return name
+    return ""
+
+
+def path_of_info(info: str) -> str:
+    """Return the path behind an opening fence, as in `python src/a.py` or `python:src/a.py`, empty where there is none.
+
+    It needs an extension: `text/plain` is none.
+    """
+    words = info.split()
+    for word in (words[-1], words[0].partition(":")[2]) if words else ():
+        name = path_of(word)
+        if name and _EXTENSION.search(name):
+            return name
     return ""
 
 
@@ -92,7 +105,7 @@ def path_of(text: str) -> str:
 
 def _as_path(text: str) -> str:
     text = text.strip().rstrip(":")
-    if "/" not in text:
+    if "/" not in text and _EXTENSION.search(text):
         text = text.replace("\\", "/")
     while text.startswith("./"):
         text = text[2:]

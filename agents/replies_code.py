@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.replies import Draft, ReplyRefused, newline_of, parsed, split_lines
-from agents.replies_blocks import Fenced, fenced, is_fence, path_in, path_of
+from agents.replies_blocks import Fenced, fenced, is_fence, path_in, path_of, path_of_info
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PROGRAMS = frozenset({"", "python", "py", "python3"})
@@ -275,10 +275,7 @@ def apply_files(reply: str, draft: Draft, path: str | None) -> None:
 
 
 def _name_of(block: Fenced) -> str:
-    info = block.info.split()
-    if info and (name := path_of(info[-1])):
-        return name
-    if info and ":" in info[0] and (name := path_of(info[0].split(":", 1)[1])):
+    if name := path_of_info(block.info):
         return name
     if name := path_in(block.above):
         return name

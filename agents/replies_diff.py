@@ -15,6 +15,7 @@ _NEW = re.compile(r"^\+\+\+ (?:\"?b/)?(.+?)\"?(?:\t.*)?$")
 _HUNK = re.compile(r"^@@(?: -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))?)?(?: [^@]*)? ?@@")
 _BARE_HUNK = re.compile(r"^@@\s*$")
 _GIT = re.compile(r"^(?:diff --git |index [0-9a-f]+\.\.|(?:new|deleted) file mode |old mode |new mode |similarity )")
+_DIFF_FENCE = re.compile(r"^(?:`{3,}|~{3,})\s*(?:diff|patch|udiff)\b", re.IGNORECASE)
 _REFUSED = re.compile(r"^(?:rename (?:from|to) |copy (?:from|to) |GIT binary patch|Binary files )")
 
 
@@ -53,70 +54,92 @@ def found_in(reply: str) -> bool:
 
 
 def diffs(reply: str, path: str | None) -> list[FileDiff]:
-    """Return the diffs of a reply.
+    """Return the diffs of a reply; hunks without a file's head are for `path`.
 
     Raises:
-        ReplyRefused: a line is none of a diff's, or the diff renames, copies or is binary.
+        ReplyRefused: a line is none of a diff's, or the diff renames, copies, is binary, or is cut off.
 
     """
-    found: list[FileDiff] = []
-    hunk: Hunk | None = None
-    begun = False
-    lines = split_lines(reply)
+    reader = _Reader(path)
+    lines = [*split_lines(reply), "", ""]
     at = 0
-    while at < len(lines):
-        line = lines[at]
-        following, third = (*lines[at + 1 : at + 3], "", "")[:2]
+    while at < len(lines) - 2:
+        if reader.head(*lines[at : at + 3]):
+            at += 2
+            continue
+        reader.line(lines[at])
+        at += 1
+    if reader.fence and reader.found:
+        raise ReplyRefused("cut off", "the block with the diff is not closed: write the diff again, wholly")
+    if not any(diff.hunks for diff in reader.found):
+        raise ReplyRefused("malformed", "the diff has no hunk that begins with @@")
+    return reader.found
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads a reply line by line."""
+
+    path: str | None
+    found: list[FileDiff] = field(default_factory=list)
+    hunk: Hunk | None = None
+    begun: bool = False
+    """Whether lines with a sign have to belong to a hunk from here on."""
+    fence: str = ""
+
+    def head(self, line: str, following: str, third: str) -> bool:
+        """Take the two lines of a file's head, where they are one."""
+        # Inside a hunk they could be a removed `-- x` and an added `++ y`.
+        pair = _OLD.match(line) and _NEW.match(following) and (self.hunk is None or third.startswith("@@"))
+        if pair:
+            self.found.append(FileDiff(_OLD.sub(r"\1", line).strip(), _NEW.sub(r"\1", following).strip()))
+            self.hunk, self.begun = None, True
+        return bool(pair)
+
+    def line(self, line: str) -> None:
+        """Take any other line."""
+        head = _HUNK.match(line)
+        lost = self.hunk is None or _is_lost_head(line)
         if _REFUSED.match(line):
             raise ReplyRefused("malformed", f"{line[:60]!r} cannot be applied: only changes of text can")
-        # Inside a hunk they could be a removed `-- x` and an added `++ y`.
-        if _OLD.match(line) and _NEW.match(following) and (hunk is None or third.startswith("@@")):
-            found.append(FileDiff(_OLD.sub(r"\1", line).strip(), _NEW.sub(r"\1", following).strip()))
-            hunk, begun, at = None, True, at + 2
-            continue
-        head = _HUNK.match(line)
         if head is not None or _BARE_HUNK.match(line):
-            if not found:
-                if path is None:
-                    raise ReplyRefused("unknown path", "the diff has no file: begin it with --- a/PATH and +++ b/PATH")
-                found.append(FileDiff(path, path))
-            hunk = _hunk_of(head)
-            found[-1].hunks.append(hunk)
-            begun = True
-        elif line.startswith("@@") or (line[:1] in {"+", "-"} and begun and (hunk is None or _is_lost_head(line))):
+            self._begin(head)
+        elif line.startswith("@@") or (line[:1] in {"+", "-"} and self.begun and lost):
             raise ReplyRefused(
-                "malformed",
-                f"this line belongs to no hunk, as a head such as @@ -1,2 +1,3 @@ is missing: {line[:60]!r}",
+                "malformed", f"this line has no hunk, as a head such as @@ -1,2 +1,3 @@ is missing: {line[:60]!r}"
             )
-        elif is_fence(line) or _GIT.match(line):
-            hunk, begun = None, False
-        elif hunk is not None and not _take(hunk, line):
-            if line.startswith("\\"):
-                at += 1
-                continue
-            hunk = None
-            if line[0] not in "+-" and _closed(found[-1].hunks[-1]):
-                at += 1
-                continue
+        elif line.startswith(("```", "~~~")) and is_fence(line):
+            # Only from the first column: in a hunk, a fence of the file itself stands behind a sign.
+            self.fence = "" if self.fence else line
+            self.hunk, self.begun = None, bool(_DIFF_FENCE.match(self.fence))
+        elif _GIT.match(line):
+            self.hunk, self.begun = None, True
+        elif self.hunk is not None and not line.startswith("\\") and not _take(self.hunk, line):
+            self._end(self.hunk, line)
+
+    def _begin(self, head: re.Match[str] | None) -> None:
+        if not self.found:
+            if self.path is None:
+                raise ReplyRefused("unknown path", "the diff has no file: begin it with --- a/PATH and +++ b/PATH")
+            self.found.append(FileDiff(self.path, self.path))
+        start, old, new = (head[1], head[2], head[4]) if head is not None else (None, None, None)
+        self.hunk = Hunk(int(start), (int(old or 1), int(new or 1))) if start else Hunk(None, None)
+        self.found[-1].hunks.append(self.hunk)
+        self.begun = True
+
+    def _end(self, hunk: Hunk, line: str) -> None:
+        """Let prose follow a hunk that is complete by its head or that a blank line ended."""
+        self.hunk = None
+        if line[0] in "+-" or not (hunk.consistent or hunk.blank_end):
             raise ReplyRefused(
                 "malformed",
                 f"this line does not belong to the hunk above it (each begins with a space, + or -): {line[:60]!r}",
             )
-        at += 1
-    if not any(diff.hunks for diff in found):
-        raise ReplyRefused("malformed", "the diff has no hunk that begins with @@")
-    return found
 
 
 def _is_lost_head(line: str) -> bool:
     """Return whether a line in a hunk is rather half of a file's head."""
     return line.startswith(("+++ ", "--- ")) and (line[4:].strip() == "/dev/null" or bool(path_of(line[4:])))
-
-
-def _hunk_of(head: re.Match[str] | None) -> Hunk:
-    if head is None or head[1] is None:
-        return Hunk(None, None)
-    return Hunk(int(head[1]), (int(head[2] or 1), int(head[4] or 1)))
 
 
 def _take(hunk: Hunk, line: str) -> bool:
@@ -136,11 +159,6 @@ def _take(hunk: Hunk, line: str) -> bool:
     if sign in " +":
         hunk.new.append(rest)
     return True
-
-
-def _closed(hunk: Hunk) -> bool:
-    """Return whether prose may follow: the hunk is complete by its head, or a blank line ended it."""
-    return hunk.consistent or hunk.blank_end > 0
 
 
 def apply(reply: str, draft: Draft, path: str | None) -> None:
@@ -208,7 +226,8 @@ def patched(text: str, hunks: Sequence[Hunk], path: str) -> str:
         stop = start if not old else len(text) if open_end else ends[last][1]
         result.append(text[position:start])
         body = newline.join(new)
-        if new and not (open_end and old):
+        # A last line without an end stays so, but an empty one would not be there at all.
+        if new and not (open_end and old and new[-1]):
             body += newline
         result.append(body)
         position, done = stop, at + len(old)

@@ -241,7 +241,9 @@ def _put(text: str, first: int, count: int, replace: Sequence[str]) -> str:
     if not replace:
         return text[:start] + text[ends[last][1] if last < len(ends) else len(text) :]
     end = ends[last][0] if last < len(ends) else len(text)
-    return text[:start] + newline.join(replace) + text[end:]
+    # A last line without an end stays so, but an empty one would not be there at all.
+    closing = newline if end == len(text) and not replace[-1] else ""
+    return text[:start] + newline.join(replace) + closing + text[end:]
 
 
 def _nearest(lines: Sequence[str], wanted: Sequence[str]) -> str:

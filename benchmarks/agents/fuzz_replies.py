@@ -72,7 +72,12 @@ def net(amount):
     return amount - tax(amount)[0]
 '''
 TEXT = "def one():\r\n    return 1\r\n\r\n\r\ndef two():\r\n    return one() + 1\r\n"
-FILES = {"src/shop.py": SHOP, "src/small.py": TEXT, "README.md": "# Shop\n\nIt sells.\n", "src/open.py": "a = 1\nb = 2"}
+FILES = {
+    "src/shop.py": SHOP,
+    "src/small.py": TEXT,
+    "README.md": "# Shop\n\n```\nIt sells.\n```\n\nAnd buys.\n",
+    "src/open.py": "a = 1\nb = 2",
+}
 FUNCTIONS = ("Cart.total", "Cart.count", "tax", "net")
 TOOLS = (
     Tool("read", "Read lines.", {
@@ -127,7 +132,7 @@ def changed_text(dice: random.Random, text: str) -> str:
 
 
 def search_reply(dice: random.Random) -> Case:
-    path = dice.choice(["src/shop.py", "src/shop.py", "src/small.py", "src/open.py"])
+    path = dice.choice(["src/shop.py", "src/shop.py", "src/small.py", "src/open.py", "README.md"])
     old = FILES[path].replace("\r\n", "\n").splitlines()
     out = [dice.choice(PROSE)]
     for _ in range(dice.randint(1, 2)):
@@ -141,7 +146,7 @@ def search_reply(dice: random.Random) -> Case:
 
 
 def diff_reply(dice: random.Random) -> Case:
-    path = dice.choice(["src/shop.py", "src/shop.py", "src/small.py", "src/open.py"])
+    path = dice.choice(["src/shop.py", "src/shop.py", "src/small.py", "src/open.py", "README.md"])
     old = FILES[path].replace("\r\n", "\n")
     new = changed_text(dice, old)
     lines = difflib.unified_diff(
@@ -430,7 +435,7 @@ def check_function(reply: str, function: str, after: dict[str, str]) -> None:
     assert list(old) == list(new), "functions came, went or moved"
     assert all(old[name] == new[name] for name in old if name != function), "another function changed"
     blocks = re.findall(
-        r"^\s{0,3}(?:`{3,}|~{3,})[^\n`]*\n(.*?)^\s{0,3}(?:`{3,}|~{3,})[ \t]*$", reply, re.DOTALL | re.MULTILINE
+        r"^\s{0,3}(?:`{3,}|~{3,})[^\n`]*\n(.*?)^\s{0,3}(?:`{3,}|~{3,})[^\S\n]*$", reply, re.DOTALL | re.MULTILINE
     ) or [reply]
     last = function.rpartition(".")[2]
     for block in blocks:

@@ -250,6 +250,28 @@ def test_a_removed_line_of_dashes_is_no_head() -> None:
     assert applied(files["a.sql"], read_changes(reply, files), "a.sql") == "++ two\nSELECT 1\n"
 
 
+def test_fences_in_a_file_are_no_fences_of_the_reply() -> None:
+    files = {"a.md": "# A\n\n```\nold\n```\nend\n"}
+    body = "--- a/a.md\n+++ b/a.md\n@@ -2,5 +2,5 @@\n \n ```\n-old\n+new\n ```\n-end\n+END\n"
+    for reply in (body, f"```diff\n{body}```\n"):
+        assert applied(files["a.md"], read_changes(reply, files), "a.md") == "# A\n\n```\nnew\n```\nEND\n"
+    assert refused(f"```diff\n{body}", files).reason == "cut off"
+    again = body.replace("--- a/a.md\n+++ b/a.md\n", "- a/a.md\n+ b/a.md\n")
+    assert refused(f"```diff\n{body}```\n```diff\n{again}```\n", files).reason == "malformed"
+
+
+def test_an_empty_last_line_is_there() -> None:
+    files = {"a.py": "a = 1\nb = 2"}
+    diff = "--- a/a.py\n+++ b/a.py\n@@ -2 +2 @@\n-b = 2\n+\n"
+    assert applied(files["a.py"], read_changes(diff, files), "a.py") == "a = 1\n\n"
+    assert applied(files["a.py"], read_changes(block("a.py", "b = 2\n", "\n"), files), "a.py") == "a = 1\n\n"
+
+
+def test_words_behind_a_fence_are_no_paths() -> None:
+    for info in ("text/plain", "pytho\\n", "python"):
+        assert refused(f"```{info}\nX = 1\n```").reason == "unknown path"
+
+
 COUNT = """    def count(self):
         return len(self.items)
 """

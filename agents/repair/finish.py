@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from agents.edits import decode, edited_files
 from agents.errors import EditError
+from agents.repair.behaviour import clusters
 from agents.repair.naturalness import naturalness
 from agents.repair.problem import OnEvent, RepairEvent, RepairProblem
-from agents.repair.ranking import OFFER, Passing, Ranked, confidence, rank, reasons
+from agents.repair.ranking import OFFER, Passing, Ranked, belief, rank, reasons
 from agents.repair.schedule import Found
+from agents.repair.simplify import edit_size, simplify
 from agents.results import Candidate, Repair, Suspect
 from sandbox.runners.trials import Behaviours, Trials
 
@@ -19,6 +22,8 @@ COMPARED = 60
 """Passing candidates whose behaviour is compared."""
 OFFERED = 3
 """Repairs that are confirmed and returned."""
+FORMS = 24
+"""Simpler forms of the best that are looked at."""
 SAMPLES = 200
 
 
@@ -42,27 +47,47 @@ class Finish:
     def run(self, found: Sequence[Found], suspects: Sequence[Suspect]) -> tuple[tuple[Repair, ...], tuple[Repair, ...]]:
         """Return the repairs that the search stands for, and those that it does not; both best first."""
         ranked = self.rank(found, suspects)
-        sure = confidence(ranked)
-        confirmed: list[tuple[Ranked, tuple[str, ...]]] = []
+        beliefs = belief(ranked)
+        repairs: list[Repair] = []
         for one in ranked:
-            if len(confirmed) >= OFFERED or (confirmed and time.monotonic() > self._end - 1.0):
+            if len(repairs) >= OFFERED or (repairs and time.monotonic() > self._end - 1.0):
                 break
-            verdict = self._confirm(one.passing.candidate)
-            if verdict is not None:
-                confirmed.append((one, verdict))
-        repairs = tuple(
-            Repair(
-                one.passing.candidate,
-                one.score,
-                one.votes,
-                (*reasons(one), *notes),
-                sure if index == 0 and one is ranked[0] else min(sure, confidence([one, *ranked])),
-            )
-            for index, (one, notes) in enumerate(confirmed)
-        )
+            candidate = one.passing.candidate
+            if not repairs:
+                candidate = self._simplest(candidate)
+            notes = self._confirm(candidate)
+            if notes is None and candidate is not one.passing.candidate:
+                candidate = one.passing.candidate
+                notes = self._confirm(candidate)
+            if notes is not None:
+                sure = beliefs[one.passing.candidate.id]
+                repairs.append(Repair(candidate, one.score, one.votes, (*reasons(one), *notes), sure))
         if repairs and repairs[0].confidence < OFFER:
-            return (), repairs
-        return repairs, ()
+            return (), tuple(repairs)
+        return tuple(repairs), ()
+
+    def _simplest(self, candidate: Candidate) -> Candidate:
+        """Return the smallest form of a candidate that passes and does the same on every input."""
+        if not self._trials or self._stopped() or time.monotonic() > self._end - 1.5:
+            return candidate
+        try:
+            forms = {form.id: form for form in islice(simplify(candidate, self._problem.tree), FORMS)}
+        except EditError:
+            return candidate
+        if not forms:
+            return candidate
+        seconds = max(0.3, min(1.0, 0.3 * (self._end - time.monotonic())))
+        passed = [t.id for t in self._trials[0].try_batch(list(forms.values()), seconds=seconds) if t.good]
+        if not passed:
+            return candidate
+        known = self._behaviours([candidate, *(forms[name] for name in passed)], seconds)
+        numbers = clusters([candidate.id, *passed], known)
+        alike = [forms[name] for name in forms if name in passed and numbers[name] == numbers[candidate.id]]
+        size = edit_size(candidate, self._problem.tree)
+        return next((form for form in alike if edit_size(form, self._problem.tree) <= size), candidate)
+
+    def _stopped(self) -> bool:
+        return any(trials.stopped for trials in self._trials)
 
     def rank(self, found: Sequence[Found], suspects: Sequence[Suspect]) -> list[Ranked]:
         """Return the passing candidates in order."""
@@ -96,6 +121,8 @@ class Finish:
 
     def _confirm(self, candidate: Candidate) -> tuple[str, ...] | None:
         """Run everything on it by a fresh import; None where that fails, else what is to be said."""
+        if self._stopped():
+            return ("The search was interrupted before all tests could be run on it.",)
         left = self._end - time.monotonic()
         if left < 0.3:
             return ("There was no time left to run all tests on it.",)

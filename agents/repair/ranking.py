@@ -104,18 +104,17 @@ def rank(
     return found
 
 
-def confidence(ranked: Sequence[Ranked]) -> float:
-    """Return the share of belief, between 0 and 1, that falls to the first candidate's behaviour.
+def belief(ranked: Sequence[Ranked]) -> dict[str, float]:
+    """Return, for each candidate's id, the share of belief between 0 and 1 that falls to its behaviour.
 
     Scores are logarithms; candidates that behave alike are one answer, worth its best.
     """
     best: dict[int, float] = {}
     for one in ranked:
         best[one.cluster] = max(best.get(one.cluster, -math.inf), one.score)
-    if not best:
-        return 0.0
-    top = best[ranked[0].cluster]
-    return 1.0 / sum(math.exp(min(0.0, score - top)) for score in best.values())
+    top = max(best.values(), default=0.0)
+    total = sum(math.exp(score - top) for score in best.values())
+    return {one.passing.candidate.id: math.exp(best[one.cluster] - top) / total for one in ranked}
 
 
 def reasons(one: Ranked) -> tuple[str, ...]:

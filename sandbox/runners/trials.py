@@ -177,6 +177,11 @@ class Trials:
     ) -> None:
         self.close()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the event that ends all trials was set."""
+        return self._stop.is_set()
+
     def files(self, names: Iterable[str]) -> list[str]:
         """Return the test files of node ids, in order of first appearance."""
         return list(dict.fromkeys(name.split("::", 1)[0] for name in names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.repair.behaviour import Profile, clusters, profile
-from agents.repair.ranking import Passing, Ranked, changed_tokens, confidence, rank, reasons
+from agents.repair.ranking import Passing, Ranked, belief, changed_tokens, rank, reasons
 from agents.results import Candidate, Edit
 from sandbox.runners.trials import Behaviours, Sample
 from tests.trials.conftest import change
@@ -108,9 +108,10 @@ def test_belief_is_shared_among_behaviours_not_among_candidates() -> None:
     one, two = with_prior("a - b", "a + b", -1.0), with_prior("return a\n", "return b\n", -1.0)
     alike = ranked(one, two, rows=["bc", "bc"], original="ac", kinds="fg")
     unlike = ranked(one, two, rows=["bc", "bd"], original="ac", kinds="fg")
-    assert confidence(alike) > 0.9
-    assert 0.3 < confidence(unlike) < 0.7
-    assert confidence([]) == 0.0
+    assert belief(alike) == {one.id: 1.0, two.id: 1.0}
+    assert all(0.3 < share < 0.7 for share in belief(unlike).values())
+    assert sum(belief(unlike).values()) == pytest.approx(1.0)
+    assert belief([]) == {}
     assert alike[0].votes == 2
     assert any("2 passing candidates" in note for note in reasons(alike[0]))
 

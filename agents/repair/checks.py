@@ -63,7 +63,7 @@ class UnitChecker:
 
     def accept(self, site: Site, proposal: Proposal) -> bool:
         """Whether the proposal is new and sound; it counts as seen from then on."""
-        if not self._names_known(site, proposal):
+        if not proposal.rule.startswith("format.") and not self._names_known(site, proposal):
             return False
         outside = any(start < self._unit.start or start > self._unit.end for start, _, _ in proposal.edits)
         start, end = (0, len(self._file.text)) if outside else (self._unit.start, self._unit.end)

@@ -122,6 +122,8 @@ def _operands(site: Site, node: ast.expr, guess: Guess) -> Iterator[tuple[str, f
         for name, score in site.variables(node, "any", limit=5):
             if site.scope.guess_name(name) not in {"list", "function", "dict", "set"} and name not in {"self", "cls"}:
                 yield f"[{name}]", score - (0.5 if guess == "list" else 1.6)
+    for text, score in _siblings(site, node):
+        yield text, score
     count = 0
     for text, other, strength, condition in expression_pool(site):
         if condition or strength < ARITH or not compatible(guess, other) or len(text) > 40:
@@ -130,6 +132,26 @@ def _operands(site: Site, node: ast.expr, guess: Guess) -> Iterator[tuple[str, f
         count += 1
         if count > 5:
             return
+
+
+def _siblings(site: Site, node: ast.expr) -> Iterator[tuple[str, float]]:
+    """Give the expression again with one name or number replaced, as in `len(a) + len(b)`."""
+    if not isinstance(node, (ast.Call, ast.Subscript, ast.Attribute, ast.BinOp)) or node.lineno != node.end_lineno:
+        return
+    start = site.file.span(node)[0]
+    own = site.text(node)
+    if len(own) > 40:
+        return
+    for part in ast.walk(node):
+        low, high = site.file.span(part) if isinstance(part, (ast.Name, ast.Constant)) else (0, 0)
+        if isinstance(part, ast.Name) and site.guess(part) != "function" and part.id not in {"self", "cls"}:
+            for name, score in site.variables(part, site.guess(part), limit=3):
+                if name != part.id:
+                    yield own[: low - start] + name + own[high - start :], score - 0.3
+        elif isinstance(part, ast.Constant) and type(part.value) is int:
+            for number in (part.value + 1, part.value - 1):
+                if number >= 0:
+                    yield own[: low - start] + str(number) + own[high - start :], -0.8
 
 
 def _ends_with_number(node: ast.expr) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from agents.repair.guesses import compatible
+from agents.repair.templates.guards import results
 from agents.repair.templates.insertions import typical
 from agents.repair.templates.site import Proposal, Site, Template
 from agents.repair.templates.statements import movable
@@ -160,39 +161,47 @@ def movable_if(site: Site) -> bool:
     return site.place.depth > 0 and site.file.alone(site.statement)
 
 
-def _branch_bodies(site: Site, statement: ast.If) -> Iterator[tuple[str, float]]:
-    from agents.repair.templates.guards import results
+_OPPOSITES = (("+=", "-="), ("-=", "+="), ("append", "pop"), ("+= 1", "= 0"), ("True", "False"), ("False", "True"))
 
+
+def _branch_bodies(site: Site, statement: ast.If) -> Iterator[tuple[str, float]]:
+    """Give statements for the missing branch, each once."""
     seen: set[str] = set()
+    for text, score in _all_bodies(site, statement):
+        if text not in seen:
+            seen.add(text)
+            yield text, score
+
+
+def _all_bodies(site: Site, statement: ast.If) -> Iterator[tuple[str, float]]:
     for text, names, score in donors(site)[:12]:
         if names <= site.available and not text.startswith("return"):
-            seen.add(text)
             yield text, score - 0.3
+    yield from _simpler(site, statement)
     for part in statement.body[:2]:
         if isinstance(part, _DONORS) and part.lineno == part.end_lineno:
             text = site.file.segment(part)
-            for adapted, score in _adapted(site, text, _read(part), frozenset()):
-                if adapted not in seen:
-                    seen.add(adapted)
-                    yield adapted, score
-            for old, new in (
-                ("+=", "-="),
-                ("-=", "+="),
-                ("append", "pop"),
-                ("+= 1", "= 0"),
-                ("True", "False"),
-                ("False", "True"),
-            ):
-                if old in text and text.replace(old, new, 1) not in seen:
-                    yield text.replace(old, new, 1), -0.5
-    for text, score in typical(site)[:14]:
-        if text not in seen:
-            seen.add(text)
-            yield text, score - 0.5
+            yield from _adapted(site, text, _read(part), frozenset())
+            yield from ((text.replace(old, new, 1), -0.5) for old, new in _OPPOSITES if old in text)
+    yield from ((text, score - 0.5) for text, score in typical(site)[:14])
     if site.place.loops:
         yield from (("break", -0.2), ("continue", -0.6))
-    for text, score in results(site)[:4]:
-        yield f"return {text}".rstrip(), score - 0.6
+    yield from ((f"return {text}".rstrip(), score - 0.6) for text, score in results(site)[:4])
+
+
+def _simpler(site: Site, statement: ast.If) -> Iterator[tuple[str, float]]:
+    """Give the branch's assignment or call again with a plain name for its value."""
+    for part in statement.body[:2]:
+        if isinstance(part, ast.Assign) and len(part.targets) == 1:
+            head, value = f"{site.text(part.targets[0])} = ", part.value
+        elif isinstance(part, ast.Expr) and isinstance(part.value, ast.Call) and len(part.value.args) == 1:
+            head, value = site.text(part.value.func), part.value.args[0]
+        else:
+            continue
+        names = dict.fromkeys(n.id for n in ast.walk(value) if isinstance(n, ast.Name) and n.id in site.names_at())
+        ranked = [*reversed(names), *(n for n in site.names_at()[:4] if n not in names)]
+        for index, name in enumerate(n for n in ranked if site.scope.guess_name(n) != "function"):
+            yield (f"{head}({name})" if isinstance(part, ast.Expr) else f"{head}{name}"), 0.2 - 0.15 * index
 
 
 TEMPLATES = (

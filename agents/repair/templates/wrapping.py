@@ -178,12 +178,12 @@ def bounded(site: Site) -> Iterator[Proposal]:
         base = site.text(value)
         yield site.swap(value, f"max(0, {base})", "wrap.bounded", near)
         yield site.swap(value, f"max({base}, 1)", "wrap.bounded", near - 1.0)
-        names = [(n, s) for n, s in site.variables(value, guess, limit=5) if n != target]
+        names = [(n, s) for n, s in site.variables(value, guess, limit=8) if n != target]
         if not _numeric(value) and guess == "any":
             names = names[:3]
         if target and readable:
             names.insert(0, (target, 0.2))
-        names += [(f"{n} - 1", s - 0.5) for n, s in names[:4] if site.scope.guess_name(n) in NUMBERS | {"any"}]
+        names += [(f"{n} - 1", s - 0.5) for n, s in names[:8] if site.scope.guess_name(n) in NUMBERS | {"any"}]
         names += [(f"len({n}) - 1", -1.0) for n in site.names_at(value)[:6] if site.scope.guess_name(n) == "list"]
         for name, score in names:
             if name != base:

@@ -125,7 +125,7 @@ def _definition(manifest: Manifest, interpreter: str | None) -> EnvironmentDefin
     if said.interpreter and interpreter is None:
         raise Usage(
             f"the bundle was made with an existing interpreter ({said.interpreter}); "
-            "name the one to use here with --interpreter"
+            "name the one to use here with --python"
         )
     distribution = said.distribution
     return EnvironmentDefinition(

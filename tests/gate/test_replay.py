@@ -204,6 +204,6 @@ def test_a_commit_that_is_not_there(evidence: Evidence, tmp_path: Path) -> None:
 
 def test_a_bundle_names_no_program_of_the_host(evidence: Evidence, tmp_path: Path) -> None:
     files = _rendered(_manifest("environment.interpreter", "python3.11")(dict(evidence.files)))
-    with pytest.raises(Usage, match="--interpreter"):
+    with pytest.raises(Usage, match="--python"):
         evidence.replay(files, tmp_path)
     assert isinstance(read_bundle(tmp_path / "b.tar.gz"), Bundle)

@@ -10,6 +10,9 @@ from agents.repair.scopes import signature
 from agents.repair.templates.idioms import suffixes, wrappers
 from agents.repair.templates.site import ATOM, TUPLE, Proposal, Site, Template, precedence
 
+MOST_COMPARED = 4
+"""Compared expressions that a number may be clamped by."""
+
 
 def wrapping(site: Site) -> Iterator[Proposal]:
     """Wrap a value in a call, put a method or slice behind it, or take such a call away."""
@@ -185,11 +188,28 @@ def bounded(site: Site) -> Iterator[Proposal]:
             names.insert(0, (target, 0.2))
         names += [(f"{n} - 1", s - 0.5) for n, s in names[:8] if site.scope.guess_name(n) in NUMBERS | {"any"}]
         names += [(f"len({n}) - 1", -1.0) for n in site.names_at(value)[:6] if site.scope.guess_name(n) == "list"]
+        compared = _compared(site)
+        names += [(text, -0.2 - 0.15 * index) for index, text in enumerate(compared)]
         for name, score in names:
             if name != base:
-                pair = f"{name}, {base}" if name == target else f"{base}, {name}"
+                pair = f"{name}, {base}" if name == target or name in compared else f"{base}, {name}"
                 yield site.swap(value, f"max({pair})", "wrap.bounded", near + score - 0.2)
                 yield site.swap(value, f"min({pair})", "wrap.bounded", near + score - 0.2)
+
+
+def _compared(site: Site) -> dict[str, None]:
+    """Return compound expressions that the unit compares with something, and that can be read here: natural bounds."""
+    found: dict[str, None] = {}
+    for node in site.scope.nodes:
+        if not isinstance(node, ast.Compare):
+            continue
+        for side in (node.left, *node.comparators):
+            if not isinstance(side, (ast.Subscript, ast.Attribute)) or site.guess(side) not in NUMBERS | {"any"}:
+                continue
+            names = {inner.id for inner in ast.walk(side) if isinstance(inner, ast.Name)}
+            if names <= site.available and len(found) < MOST_COMPARED:
+                found[site.text(side)] = None
+    return found
 
 
 def dictionary(site: Site) -> Iterator[Proposal]:

@@ -222,9 +222,10 @@ class Server:
                 return seconds, seconds
 
             ended = self.watched(lambda out, skip=skip: work.run(skip, end, inputs, out), take, share)
-            if ended == "done" or len(begun) == before:
+            if len(begun) == before or (ended == "done" and begun[-1]["id"] in rows):
                 break
             if begun[-1]["id"] not in rows:
+                # It ended the child, whatever exit code it gave.
                 failed[begun[-1]["id"]] = "?"
             skip = begun[-1]["index"] + 1
         done = set(rows) | set(failed)

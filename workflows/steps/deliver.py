@@ -90,7 +90,7 @@ def _told(state: RunState, job: Job, files: tuple[str, ...]) -> str:
     targets = plural(len(intake.targets), "failing test")
     passed = plural(intake.passed, "test")
     lines = [
-        f"verified in a fresh {intake.backend} sandbox: {targets} now pass, {passed} still pass",
+        f"verified in a fresh {intake.backend} sandbox: {targets} repaired, {passed} still pass",
         f"changed: {listed(files)}",
         *(f"look at this: {remark}" for remark in state["review"].remarks),
     ]

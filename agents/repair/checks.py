@@ -16,6 +16,9 @@ from agents.repair.units import FUNCTIONS, SourceFile, Unit
 _NAME = re.compile(r"(?<![\w.'\"])([A-Za-z_]\w*)(?!\w)(?!\s*=[^=])")
 _LITERAL = re.compile(r"[rbfuRBFU]{0,2}('''|\"\"\"|'|\")(?:\\.|(?!\1).)*\1", re.DOTALL)
 
+_SMALL = 40
+"""Lines up to which a unit whose statements change is compiled whole, so that dead code is known for what it is."""
+
 Meaning = tuple[object, ...]
 Digest = int
 
@@ -87,6 +90,8 @@ class UnitChecker:
             if self._header_original(site, low, high):
                 text = self._changed(proposal, low, high)
                 return (low, self._statement(site, text)) if text is not None else (low, None)
+        if self._unit.last_line - self._unit.first_line < _SMALL:
+            return None
         low = min(start for start, _, _ in proposal.edits)
         high = max(end for _, end, _ in proposal.edits)
         touched = [r for r in self._regions if r[0] <= high and low <= r[1]]

@@ -128,6 +128,8 @@ class _Search:
         here = {line: s for line, s in scores.items() if unit.first_line <= line <= unit.last_line}
         top = max(here.values(), default=0.0)
         for place in places(unit):
+            if unit.kind == "module" and isinstance(place.statement, FUNCTIONS):
+                continue  # its own unit holds its defaults and decorators
             weight = self._weight(place, here, top)
             site = Site(file, unit, place, scope, module, self._hints)
             for template in TEMPLATES:

@@ -17,7 +17,7 @@ from sandbox.tree import Tree
 _TEST_NAMES = ("test_*.py", "*_test.py", "tests.py", "test.py", "conftest.py", "setup.py", "noxfile.py", "*_tests.py")
 _TEST_FOLDERS = frozenset({"test", "tests", "test_data", "testdata"})
 _WORD = re.compile(r"[A-Za-z_]\w{2,}")
-_WEIGHTS = {"spectrum": 1.0, "traceback": 0.35, "words": 0.12, "recency": 0.15, "flow": 0.1}
+_WEIGHTS = {"spectrum": 1.0, "import": 1.0, "traceback": 0.35, "words": 0.12, "recency": 0.15, "flow": 0.1}
 _MODULE_LEVEL = 0.4
 """What a line that ran on import gets, relative to the best, where coverage cannot tell whether the test needs it."""
 _MOST = 3000
@@ -132,7 +132,7 @@ class _Ranking:
             ep = passed_on.get(key, 0)
             raw[key] = suspiciousness(formula, ef, ep, len(failing) - ef, len(passing) - ep)
         finite = [v for v in raw.values() if v != float("inf")]
-        top = max(finite, default=1.0)
+        top = max(finite, default=1.0) * (1.0 if len(finite) == len(raw) else 1.25)
         low = min(0.0, *finite) if finite else 0.0
         for (path, line), value in raw.items():
             scaled = 1.0 if value == float("inf") else (value - low) / (top - low) if top > low else 1.0
@@ -178,7 +178,7 @@ class _Ranking:
         best: dict[str, float] = {}
         named: dict[str, set[str]] = {}
         for (path, line), signals in self.signals.items():
-            best[path] = max(best.get(path, 0.0), *signals.values())
+            best[path] = max(best.get(path, 0.0), sum(_WEIGHTS[name] * value for name, value in signals.items()))
             file = self._file(path)
             if file is not None:
                 named.setdefault(path, set()).update(_WORD.findall(file.line_text(line)))
@@ -194,7 +194,7 @@ class _Ranking:
                     continue
                 used = not named[path].isdisjoint(_defined(statement))
                 share = _MODULE_LEVEL if used else _MODULE_LEVEL / 4
-                self._add(path, statement.lineno, "spectrum", value * share)
+                self._add(path, statement.lineno, "import", value * share)
 
     def imported(self) -> None:
         """Suspect every statement of the files that the failing tests import: the last resort."""

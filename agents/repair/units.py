@@ -260,6 +260,10 @@ def own_expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     for name, value in ast.iter_fields(statement):
         if name in {"body", "orelse", "finalbody", "annotation", "returns", "type_params"}:
             continue
+        if name == "decorator_list":
+            for call in value:
+                yield from (*call.args, *(k.value for k in call.keywords)) if isinstance(call, ast.Call) else ()
+            continue
         if name == "handlers":
             continue  # what a handler catches is no value
         if name == "cases":

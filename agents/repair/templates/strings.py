@@ -31,6 +31,9 @@ def strings(site: Site) -> Iterator[Proposal]:
 
 def _other_strings(site: Site, value: str) -> Iterator[tuple[str, str, float]]:
     seen: set[str] = set()
+    for text in _aligned(site.hints.strings, value):
+        seen.add(text)
+        yield text, "string.expected", 0.5
     for text in site.hints.strings:
         likeness = _likeness(text, value)
         if text not in seen and likeness > 0.5:
@@ -67,6 +70,22 @@ def _other_strings(site: Site, value: str) -> Iterator[tuple[str, str, float]]:
     for index, text in enumerate(ranked[:14]):
         if text not in seen and len(text) <= 40:
             yield text, "string.other", -0.15 * index + (_likeness(text, value) - 0.5)
+
+
+def _aligned(said: tuple[str, ...], value: str) -> Iterator[str]:
+    """Give what stands in one string of the messages where the literal stands in another, all around being equal."""
+    if not value.strip():
+        return
+    found: dict[str, None] = {}
+    for one in said[:12]:
+        at = one.find(value)
+        if at < 0:
+            continue
+        head, tail = one[:at], one[at + len(value) :]
+        for other in said[:12]:
+            if other != one and other.startswith(head) and other.endswith(tail) and len(other) >= len(head) + len(tail):
+                found[other[len(head) : len(other) - len(tail)]] = None
+    yield from list(found)[:6]
 
 
 _SEPARATORS = (",", ", ", ".", "-", "_", "/", ":", ";", "\n", "\t", "|", "=", "+", "*", "#")

@@ -143,7 +143,7 @@ class BubblewrapSandbox:
         if Path("/etc/resolv.conf").exists():
             places["/etc/resolv.conf"] = "/etc/resolv.conf"
         order = furnishing.furnish_order(
-            definition, interpreter, pip, folder=_HOME, supplies_at=places[str(supplies)]
+            definition, images.site_places(interpreter).values(), pip, folder=_HOME, supplies_at=places[str(supplies)]
         )  # fmt: skip
         mounts = ["--bind", str(folder), _HOME, "--ro-bind", str(PROBE), f"{_HOME}/probe", "--tmpfs", "/run"]
         for host, inside in places.items():

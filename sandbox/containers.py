@@ -20,7 +20,7 @@ from sandbox.tree import Entry, Tree
 
 _HOME = images.HOME
 _BUILD = Limits(wall_seconds=1800.0, memory_bytes=4096 * MIB, disk_bytes=4096 * MIB, file_bytes=4096 * MIB, pids=1024)
-_VERSIONS, _PYTHON = "greendiff.versions", "greendiff.python"
+_VERSIONS, _PYTHON, _OWNER = "greendiff.versions", "greendiff.python", "greendiff.owner"
 
 
 def container_settings(limits: Limits, *, sealed: bool) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def container_settings(limits: Limits, *, sealed: bool) -> dict[str, Any]:
         "WorkingDir": "/",
         "Hostname": "sandbox",
         "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
-        "Labels": {"greendiff.owner": owner()},
+        "Labels": {_OWNER: owner()},
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
@@ -171,7 +171,9 @@ class Images:
                 if path.is_file()
             }
         )
-        order = furnishing.furnish_order(definition, interpreter, pip, folder=_HOME, supplies_at=WORK)
+        order = furnishing.furnish_order(
+            definition, images.site_places(interpreter).values(), pip, folder=_HOME, supplies_at=WORK
+        )
         with self._start(base, (interpreter.base, interpreter.version), settings, _BUILD, supplies) as workspace:
             command = Command(
                 (interpreter.base, "-I", f"{workspace.probe}/furnish.py"), env={"PYTHONPYCACHEPREFIX": ""}, stdin=order
@@ -180,12 +182,13 @@ class Images:
             said = furnishing.relay(_lines(process), progress)
             done = process.close()
             versions = furnishing.versions_from(said or [done.stderr.decode("utf-8", "replace")])
-            labels = {_VERSIONS: json.dumps(versions), _PYTHON: interpreter.base}
+            # The container's own label would say that the image, and what is made of it, is this process's.
+            labels = {_VERSIONS: json.dumps(versions), _PYTHON: interpreter.base, _OWNER: ""}
             progress("sealing the environment")
             with self._client() as client:
                 repository, tag = name.split(":")
-                # Nothing of how the build was run, such as its owner, is kept.
-                client.commit(workspace.id, repository=repository, tag=tag, conf={"Labels": labels})
+                conf = {"Labels": labels, "Cmd": [f"{_HOME}/venv/bin/python"]}
+                client.commit(workspace.id, repository=repository, tag=tag, conf=conf)
 
 
 def _lines(process: Process) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from sandbox.owners import remove_folder
 from sandbox.protocol import Environment, EnvironmentDefinition, Progress
 from sandbox.resident import PROBE
 
-LAYOUT = "2"
+LAYOUT = "3"
 """Part of every digest: raised when what an environment looks like changes."""
 
 _ASK = """
@@ -207,7 +208,7 @@ def _pip_package() -> Path | None:
 
 
 def supplies() -> Path:
-    """Return a cached folder with `pip` and `site` (pytest and its needs), copied from greendiff's own installation.
+    """Return a cached folder with `pip.whl` and `site` (pytest and its needs), from greendiff's own installation.
 
     Raises:
         EnvironmentFailed: greendiff is installed without them.
@@ -230,14 +231,20 @@ def supplies() -> Path:
             for name in names:
                 _copy_distribution(name, making / "site")
             if pip is not None:
-                skip = shutil.ignore_patterns("__pycache__")
-                (making / "pip").mkdir()
-                if pip.is_dir():
-                    shutil.copytree(pip, making / "pip" / "pip", ignore=skip)
-                else:
-                    shutil.copyfile(pip, making / "pip" / "pip.whl")
+                _pack(pip, making / "pip.whl")
             making.rename(target)
     return target
+
+
+def _pack(pip: Path, target: Path) -> None:
+    """Put pip into one file, which an interpreter can run as it is."""
+    if pip.is_file():
+        shutil.copyfile(pip, target)
+        return
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(pip.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                archive.write(path, Path("pip", path.relative_to(pip)))
 
 
 def _pytest_closure() -> list[str]:
@@ -299,17 +306,19 @@ def environment_digest(backend: str, definition: EnvironmentDefinition, interpre
 
 
 def furnish_order(
-    definition: EnvironmentDefinition, interpreter: Interpreter, pip: PipSettings, *, folder: str, supplies_at: str
+    definition: EnvironmentDefinition, sites: Iterable[str], pip: PipSettings, *, folder: str, supplies_at: str
 ) -> bytes:
-    """Return the order for `probe/furnish.py`: the environment goes to `folder`, supplies lie at `supplies_at`."""
-    pip_file = "pip.whl/pip" if (supplies() / "pip" / "pip.whl").exists() else "pip"
+    """Return the order for `probe/furnish.py`: the environment goes to `folder`, supplies lie at `supplies_at`.
+
+    `sites` are a given interpreter's folders of packages, by the names that they have where the order is carried out.
+    """
     order = {
         "venv": f"{folder}/venv",
         "pycache": f"{folder}/pycache",
-        "pip": f"{supplies_at}/pip/{pip_file}",
+        "pip": f"{supplies_at}/pip.whl/pip",
         "pip_env": dict(pip.env),
         "supplies": f"{supplies_at}/site",
-        "sites": list(interpreter.sites) if definition.interpreter else [],
+        "sites": list(sites) if definition.interpreter else [],
         "requirements": _without_own(definition.requirements),
         "hints": _without_own(definition.hints),
         "constraints": sorted(definition.constraints),

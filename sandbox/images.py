@@ -46,6 +46,7 @@ _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
     "/etc/ssl/ca-bundle.pem",
 )  # fmt: skip
+_COVERED = ("/tmp/", "/work/", "/proc/", "/dev/", "/sys/", "/run/", f"{HOME}/")  # noqa: S108 (only compared)
 _FOLDERS = {
     "tmp": 0o1777, "var/tmp": 0o1777, "proc": 0o755, "sys": 0o755, "dev": 0o755, "etc": 0o755, "run": 0o755,
     "root": 0o755, "work": 0o755, "opt": 0o755, "opt/greendiff": 0o755, "opt/greendiff/probe": 0o755, "usr/bin": 0o755,
@@ -67,6 +68,15 @@ class RootFiles:
         self.files: dict[str, os.stat_result] = {}
         self.links: dict[str, str] = {}
         self.folders: set[str] = set()
+        self.moved: dict[str, str] = {}
+        """Folders that get another name in the image."""
+
+    def placed(self, path: str) -> str:
+        """Return the path in the image of a path on the host."""
+        for old, new in self.moved.items():
+            if path == old or path.startswith(f"{old}/"):
+                return new + path[len(old) :]
+        return path
 
     def add(self, path: str) -> bool:
         """Add a file or folder entry by its path and everything that links on the way lead to; False if absent."""
@@ -112,7 +122,14 @@ class RootFiles:
             total.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
         for path, target in sorted(self.links.items()):
             total.update(f"{path} {target}\n".encode("utf-8", "surrogateescape"))
+        total.update(repr(sorted(self.moved.items())).encode("utf-8", "surrogateescape"))
         return total.hexdigest()
+
+
+def site_places(interpreter: Interpreter) -> dict[str, str]:
+    """Return where an interpreter's folders of packages lie in an image: at no path that a workspace covers."""
+    sites = (str(Path(site).resolve()) for site in interpreter.sites)
+    return {site: f"/opt/sites/{number}" for number, site in enumerate(dict.fromkeys(sites))}
 
 
 def _libraries(files: list[str]) -> set[str]:
@@ -161,13 +178,16 @@ def root_files(interpreter: Interpreter, *, with_sites: bool) -> RootFiles:
         rf"{stdlib}/(site|dist)-packages", rf"{stdlib}/config-.*", r".*\.a",
         rf"{stdlib}/test/(?!support$|\w*\.py$).*", rf"{stdlib}/test/test_.*",
     ]  # fmt: skip
+    if interpreter.base.startswith(_COVERED) or interpreter.stdlib.startswith(_COVERED):
+        raise EnvironmentFailed(f"The interpreter {interpreter.base} lies where workspaces have their own files.")
     if not files.add(interpreter.base):
         raise EnvironmentFailed(f"The interpreter {interpreter.base} cannot be read.")
     for folder in {interpreter.stdlib, interpreter.platstdlib, f"{interpreter.platstdlib}/lib-dynload"}:
         files.add(folder)
         files.add_tree(folder, unwanted)
     if with_sites:
-        for site in interpreter.sites:
+        files.moved = site_places(interpreter)
+        for site in files.moved:
             files.add(site)
             files.add_tree(site)
     for tool in _TOOLS:
@@ -227,7 +247,7 @@ def write_tar(files: RootFiles, interpreter: Interpreter, target: IO[bytes]) -> 
                 made.add(name)
                 tar.addfile(member(name, tarfile.DIRTYPE, mode, owner))
 
-        for path, target_of in files.links.items():
+        for path, target_of in ((files.placed(path), target) for path, target in files.links.items()):
             folder(str(PurePosixPath(path).parent))
             info = member(path, tarfile.SYMTYPE, 0o777)
             info.linkname = target_of
@@ -236,14 +256,15 @@ def write_tar(files: RootFiles, interpreter: Interpreter, target: IO[bytes]) -> 
             folder(name, mode, USER if name == "opt/greendiff" else 0)
         folder("sbin")
         folder("opt/greendiff/pycache", 0o755, USER)
-        for path in sorted(files.folders):
+        for path in sorted(map(files.placed, files.folders)):
             folder(path)
         for path, found in files.files.items():
             if path.lstrip("/") in _TEXTS:
                 continue
             try:
                 with Path(path).open("rb") as file:
-                    info = member(path, tarfile.REGTYPE, 0o755 if found.st_mode & 0o111 else 0o644)
+                    folder(str(PurePosixPath(files.placed(path)).parent))
+                    info = member(files.placed(path), tarfile.REGTYPE, 0o755 if found.st_mode & 0o111 else 0o644)
                     info.size, info.mtime = found.st_size, int(found.st_mtime)
                     tar.addfile(info, file)
             except PermissionError:

@@ -44,7 +44,9 @@ class LocalSandbox:
         def build(folder: Path) -> Mapping[str, str]:
             supplies = str(furnishing.supplies())
             pip = furnishing.pip_settings()
-            order = furnishing.furnish_order(definition, interpreter, pip, folder=str(folder), supplies_at=supplies)
+            order = furnishing.furnish_order(
+                definition, interpreter.sites, pip, folder=str(folder), supplies_at=supplies
+            )
             env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
             for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "VIRTUAL_ENV"):
                 env.pop(name, None)

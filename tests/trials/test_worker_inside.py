@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.probe import importing, trial_wire
+from sandbox.probe import importing, trial_overlay, trial_wire
+from sandbox.probe.trial_batch import Trier
+from sandbox.probe.trial_behave import Behaviour
+from sandbox.probe.trial_live import Live, State
 from sandbox.probe.trial_overlay import Zygote, prepare
 from sandbox.probe.trial_server import Server, record_imports
-from sandbox.probe.trial_tests import run_session
+from sandbox.probe.trial_tests import Tests, run_session
 from sandbox.probe.trial_wire import Channel
 
 # Inside a session of pytest, another one's warnings would be errors of this one's.
@@ -198,6 +202,144 @@ def test_a_whole_session(project: Path) -> None:
     assert (over["verdict"], over["passed"], over["complete"]) == ("passed", 3, True)
 
 
+def in_this_process(project: Path, work: Callable[[Trier, Channel], None], **more: Any) -> list[dict[str, Any]]:
+    """Do what a child does, without a child, and return what it would have sent."""
+    order = order_for(project, **more)
+    source, sink = os.pipe()
+    raised: list[BaseException] = []
+
+    def serve(tests: Tests) -> None:
+        tests.keep_parameters(order["tests"])
+        live = Live(order["root"])
+        trier = Trier(order["root"], order["sources"], tests, live, State(live))
+        tests.arm()
+        trier.base = {name: tests.run(name, 1.0) for name in order["tests"]}
+        tests.tear_down()
+        try:
+            work(trier, Channel(-1, sink))
+        except AssertionError as error:  # pytest would swallow it
+            raised.append(error)
+
+    prepare(order, {})
+    run_session(order, serve)
+    os.close(sink)
+    reader = Channel(source, -1)
+    found = []
+    while (message := reader.receive()) is not None:
+        found.append(message)
+    os.close(source)
+    if raised:
+        raise raised[0]
+    return found
+
+
+def test_what_a_child_does_with_a_batch(project: Path) -> None:
+    good = {"id": "good", "edits": edit(project, "item - by", "item + by")}
+    wrong = {"id": "wrong", "edits": edit(project, "item - by", "item * by")}
+    typed = {"id": "typed", "edits": edit(project, "item - by", "item - by.real_value")}
+    same = {"id": "same", "edits": edit(project, "item - by", "(item - by)")}
+    broken = {"id": "broken", "edits": edit(project, "item - by", "item -")}
+    module = {"id": "module", "edits": edit(project, "def count", "LIMIT = 1\ndef count")}
+    absent = {"id": "absent", "edits": [["none.py", 0, 0, "x"]]}
+    hangs = {"id": "hangs", "edits": edit(project, "return result", "while True: pass")}
+    breaks = {"id": "breaks", "edits": [*good["edits"], *edit(project, "len(items)", "len(items) + 1")]}
+    interrupts = {"id": "interrupts", "edits": edit(project, "return result", "raise KeyboardInterrupt")}
+    batch = [good, wrong, typed, same, broken, module, absent, hangs, breaks]
+    order = {"tests": TARGETS, "cpu": 0.05, "related": [f"{FILE}::test_count"], "until": time.monotonic() + 60}
+
+    def work(trier: Trier, out: Channel) -> None:
+        trier.try_all(batch, order, out)
+        trier.try_all([wrong, interrupts, good], order | {"thorough": True}, out)
+        trier.try_all([good], order | {"until": 0.0}, out)
+
+    sent = in_this_process(project, work)
+    trials = [m for m in sent if m["op"] == "trial"]
+    assert {m["id"]: m["verdict"] for m in trials[: len(batch)]} == {
+        "good": "passed",
+        "wrong": "failed",
+        "typed": "failed",
+        "same": "same",
+        "broken": "uncompilable",
+        "module": "import",
+        "absent": "uncompilable",
+        "hangs": "timeout",
+        "breaks": "passed",
+    }
+    assert [m["op"] for m in sent[-1:]] == ["late"]
+    assert [m["id"] for m in trials[len(batch) :]] == ["wrong", "interrupts"]
+    assert trials[-1]["broken"]
+    assert trials[2]["exception"] == "AttributeError"
+    assert trials[2]["deep"][0] == "inside_module.py"
+    assert next(m for m in sent if m["op"] == "base")["signature"]
+
+
+def test_what_a_child_does_to_compare(project: Path) -> None:
+    good = {"id": "good", "edits": edit(project, "item - by", "item + by")}
+    wrong = {"id": "wrong", "edits": edit(project, "item - by", "item.missing")}
+    hangs = {"id": "hangs", "edits": edit(project, "return result", "while True: pass")}
+    eager = {"id": "eager", "edits": edit(project, "item - by", "bytearray(1 << 62)")}
+    module = {"id": "module", "edits": edit(project, "def count", "LIMIT = 1\ndef count")}
+    order: dict[str, Any] = {"candidates": [good, wrong, hangs, eager, module], "samples": 20, "cpu": 0.02}
+    order["related"] = [f"{FILE}::test_count", f"{FILE}::test_shift[items1-expected1]"]
+    unopened: dict[str, Any] = {"samples": []}
+
+    def work(trier: Trier, out: Channel) -> None:
+        behaviour = Behaviour(trier, TARGETS, order)
+        behaviour.run(0, time.perf_counter() + 20, unopened, out)
+        behaviour.run(9, time.perf_counter() + 20, {"samples": [1], "same": "other", "count": 3}, out)
+        assert behaviour.outcomes(behaviour.inputs({}, time.perf_counter() + 5), 0.0) == []
+
+    sent = in_this_process(project, work)
+    inputs = sent[0]
+    rows = {m["id"]: m["outcomes"] for m in sent if m["op"] == "row"}
+    assert inputs["unknown"] == ["module"]
+    assert {s["kind"] for s in inputs["samples"]} == {"failing", "earlier", "passing", "generated"}
+    assert all(len(row) == len(inputs["samples"]) == inputs["count"] for row in rows.values())
+    full = [i for i, outcome in enumerate(rows["wrong"]) if outcome.startswith("!")]
+    assert full
+    assert any(rows["good"][i] != inputs["original"][i] for i in full)
+    assert all(rows["eager"][i] in {"?", "!OverflowError"} for i in full)
+    assert set(rows["hangs"]) == {"?"}
+
+
+def test_what_a_child_does_after_a_fresh_import(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    order = order_for(project)
+    text = (project / "inside_module.py").read_text().replace("item - by", "item + by")
+    asked = {"tests": TARGETS, "expect": [f"{FILE}::test_count", f"{FILE}::test_gone"], "cpu": 1.0, "files": [FILE]}
+    results: dict[str, dict[str, Any]] = {}
+    variants: dict[str, dict[str, Any]] = {
+        "all": {"all": True, "expect": [f"{FILE}::test_count"]},
+        "gone": {"all": True},
+        "targets": {},
+        "absent": {"tests": ["tests/test_inside.py::test_none"]},
+        "breaks": {"expect": [f"{FILE}::test_expected"]},
+        "late": {"all": True, "expect": [f"{FILE}::test_count"], "test_seconds": -1.0},
+    }
+    for name, more in variants.items():
+        source, sink = os.pipe()
+        prepare(order, {"inside_module.py": text.encode()})
+        for module in ("inside_module", "test_inside"):
+            sys.modules.pop(module, None)
+        runner = trial_overlay._Runner(asked | more, Channel(-1, sink))
+        runner.ended(*run_session(order | {"files": [FILE]}, runner.serve))
+        os.close(sink)
+        reader = Channel(source, -1)
+        found = []
+        while (message := reader.receive()) is not None:
+            found.append(message)
+        os.close(source)
+        results[name] = found[-1]["result"]
+    assert (results["all"]["verdict"], results["all"]["complete"]) == ("passed", True)
+    assert results["gone"]["breaks"] == f"{FILE}::test_gone"
+    assert (results["targets"]["verdict"], results["targets"]["passed"]) == ("passed", 3)
+    assert results["absent"]["exception"] == "missing"
+    assert results["breaks"]["breaks"] == f"{FILE}::test_expected"
+    assert results["late"]["complete"] is False
+    assert set(ended) == {0}
+
+
 def test_a_target_that_hangs_on_the_base_is_given_up_soon(project: Path) -> None:
     begun = time.monotonic()
     good = {"id": "good", "edits": edit(project, "item - by", "item + by")}
@@ -245,6 +387,32 @@ def test_a_zygote_answers_for_broken_code_and_for_its_own_death(project: Path) -
         assert zygote.ask(asked | {"overlay": {}})["lost"]
     finally:
         zygote.close()
+
+
+def test_a_zygotes_orders(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing.SourceLoader, "get_code", importing.SourceLoader.get_code)
+    order = order_for(project)
+    text = (project / "inside_module.py").read_text().replace("item - by", "item + by")
+    asked = {"op": "overlay", "id": "x", "files": [FILE], "tests": TARGETS, "cpu": 1.0, "wall": 20.0}
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        host, channel = Channel(ours.fileno(), ours.fileno()), Channel(theirs.fileno(), theirs.fileno())
+        host.send(
+            {"op": "preload", "modules": ["json", "no_such_module"], "files": [str(project / "inside_module.py"), "/x"]}
+        )
+        host.send(asked | {"overlay": {"inside_module.py": text}})
+        host.send(asked | {"overlay": {"inside_module.py": "while True: pass\n"}, "wall": 0.5})
+        host.send(asked | {"overlay": {"inside_module.py": text.replace("return result", "import os; os._exit(1)")}})
+        ours.shutdown(socket.SHUT_WR)
+        handler = signal.getsignal(signal.SIGINT)
+        trial_overlay._serve(order, channel)
+        signal.signal(signal.SIGINT, handler)
+        theirs.close()
+        answers = []
+        while (message := host.receive()) is not None:
+            answers.append(message)
+    assert [a.get("verdict", a["op"]) for a in answers] == ["preloaded", "passed", "timeout", "crashed"]
+    assert answers[-1]["test"] == TARGETS[0]
 
 
 def test_children_are_watched(tmp_path: Path) -> None:

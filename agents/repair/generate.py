@@ -64,7 +64,7 @@ def generate(tree: Tree, suspects: Sequence[Suspect], *, context: Context | None
 class _Search:
     def __init__(self, tree: Tree, suspects: Sequence[Suspect], context: Context) -> None:
         self._tree, self._context = tree, context
-        self._hints = read_hints(context.failures, context.issue)
+        self._hints = read_hints(context.failures, context.issue, tree)
         self._priors: Priors = dict(context.priors)
         self._files: dict[str, tuple[SourceFile, ModuleScope] | None] = {}
         self._heap: list[tuple[float, int, Unit | _Work | tuple[_Work, Proposal, float]]] = []

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from agents.repair.units import SourceFile
 from agents.results import Failure
+from sandbox.tree import Tree
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NAME_ERROR = re.compile(r"name '(\w+)' is not defined|local variable '(\w+)' (?:where|referenced)|variable '(\w+)'")
@@ -59,8 +61,8 @@ class Hints:
     """Identifiers in the messages and the issue text."""
 
 
-def read_hints(failures: Iterable[Failure], issue: str = "") -> Hints:
-    """Return what can be learnt from how the target tests fail and from the issue's text."""
+def read_hints(failures: Iterable[Failure], issue: str = "", tree: Tree | None = None) -> Hints:
+    """Return what can be learnt from how the target tests fail, from the issue's text, and from the tests' own text."""
     boosts: dict[str, float] = {}
     undefined: set[str] = set()
     missing: set[tuple[str, str]] = set()
@@ -70,7 +72,9 @@ def read_hints(failures: Iterable[Failure], issue: str = "") -> Hints:
     awaited: set[str] = set()
     words: set[str] = set(_WORD.findall(issue))
     raised: set[str] = set()
+    sources = _Sources(tree)
     for failure in failures:
+        awaited.update(sources.awaited(failure.node_id))
         raised.add(failure.exception)
         kind = failure.exception.rpartition(".")[2]
         for rule, boost in _BOOSTS.get(kind, {}).items():
@@ -90,6 +94,36 @@ def read_hints(failures: Iterable[Failure], issue: str = "") -> Hints:
         boosts, frozenset(undefined), frozenset(missing), frozenset(suggested), tuple(strings)[:40],
         tuple(numbers)[:40], frozenset(awaited), frozenset(raised - {""}), frozenset(words),
     )  # fmt: skip
+
+
+_AWAITING = frozenset({"raises", "assertRaises", "assertRaisesRegex", "assertWarns", "warns"})
+
+
+class _Sources:
+    """Reads the text of failing tests."""
+
+    def __init__(self, tree: Tree | None) -> None:
+        self._tree = tree
+        self._files: dict[str, SourceFile | None] = {}
+
+    def awaited(self, node_id: str) -> set[str]:
+        """Return the names of the exceptions that a test says must be raised."""
+        path, *names = node_id.split("::")
+        if self._tree is None or not names:
+            return set()
+        if path not in self._files:
+            self._files[path] = SourceFile.parse(path, self._tree)
+        file = self._files[path]
+        wanted = ".".join(names).partition("[")[0]
+        unit = next((u for u in file.units if u.qualname == wanted), None) if file is not None else None
+        found: set[str] = set()
+        for node in ast.walk(unit.node) if unit is not None else ():
+            called = node.func if isinstance(node, ast.Call) and node.args else None
+            if isinstance(node, ast.Call) and isinstance(called, ast.Attribute) and called.attr in _AWAITING:
+                kinds = node.args[0].elts if isinstance(node.args[0], ast.Tuple) else [node.args[0]]
+                found.update(k.id for k in kinds if isinstance(k, ast.Name))
+                found.update(k.attr for k in kinds if isinstance(k, ast.Attribute))
+        return found
 
 
 def _unescape(text: str) -> str:

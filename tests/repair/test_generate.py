@@ -224,6 +224,15 @@ def test_the_first_candidate_comes_at_once_and_the_rest_lazily() -> None:
     assert time.process_time() - started < 2.5
 
 
+def test_what_the_test_awaits_is_read_from_its_text() -> None:
+    text = "def f(x):\n    y = x * 2\n    return y\n"
+    test = "class TestF:\n    def test_it(self):\n        with pytest.raises(LookupError):\n            f(0)\n"
+    tree = Tree({"a.py": Entry(text.encode()), "t.py": Entry(test.encode())})
+    context = Context(failures=(Failure("t.py::TestF::test_it[0]", "AttributeError", "no"),))
+    first = islice(generate(tree, suspects_of(text), context=context), 80)
+    assert any("raise LookupError" in e.replacement for c in first for e in c.edits)
+
+
 def failing(exception: str, message: str) -> Context:
     return Context(failures=(Failure("t.py::test", exception, message),))
 

@@ -18,6 +18,7 @@ from sandbox.errors import EnvironmentFailed, SandboxUnavailable
 from sandbox.furnishing import Interpreter
 from sandbox.limits import MIB, Limits
 from sandbox.owners import reap_folders, remove_folder
+from sandbox.pip_settings import pip_settings
 from sandbox.pipes import PipeChannel, command_environment
 from sandbox.protocol import WORK, Environment, EnvironmentDefinition, Guarantee, Progress
 from sandbox.resident import PROBE, Client, Place, ResidentWorkspace, program
@@ -138,7 +139,7 @@ class BubblewrapSandbox:
         self, definition: EnvironmentDefinition, interpreter: Interpreter, folder: Path, progress: Progress
     ) -> dict[str, str]:
         supplies = furnishing.supplies()
-        pip, places = furnishing.pip_settings().moved("/run/greendiff")
+        pip, places = pip_settings().moved("/run/greendiff")
         places[str(supplies)] = "/run/greendiff/supplies"
         if Path("/etc/resolv.conf").exists():
             places["/etc/resolv.conf"] = "/etc/resolv.conf"

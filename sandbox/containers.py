@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from sandbox import furnishing, images
-from sandbox.errors import EnvironmentFailed
+from sandbox.errors import EnvironmentFailed, SandboxBroken, SandboxUnavailable
 from sandbox.furnishing import Interpreter
 from sandbox.limits import MIB, Limits
 from sandbox.owners import owner
+from sandbox.pip_settings import pip_settings
 from sandbox.pipes import command_environment
 from sandbox.protocol import WORK, Command, Environment, EnvironmentDefinition, Process, Progress
 from sandbox.resident import Place, ResidentWorkspace
@@ -88,6 +92,14 @@ def place_in_container() -> Place:
     )
 
 
+def base_image(definition: EnvironmentDefinition) -> str | None:
+    """Return the image that `GREENDIFF_BASE_IMAGE` names, None where the base is made of this host.
+
+    A given interpreter's packages are this host's, and so is then the base.
+    """
+    return None if definition.interpreter else os.environ.get("GREENDIFF_BASE_IMAGE") or None
+
+
 class Starter(Protocol):
     """Starts a container of an image, with the interpreter of its resident and that one's version."""
 
@@ -129,7 +141,9 @@ class Images:
     def prepare(self, definition: EnvironmentDefinition, progress: Progress) -> Environment:
         """See `sandbox.protocol.Sandbox.prepare`."""
         interpreter = furnishing.inspect(definition.interpreter or furnishing.own_base())
-        digest = furnishing.environment_digest("docker", definition, interpreter, images.RECIPE.read_text("utf-8"))
+        digest = furnishing.environment_digest(
+            "docker", definition, interpreter, images.RECIPE.read_text("utf-8"), base_image(definition) or ""
+        )
         name = f"greendiff/environment:{digest[:32]}"
         with furnishing.locked(furnishing.cache_folder() / "environments" / f"docker-{digest[:32]}.lock"):
             found = self._find(name)
@@ -142,7 +156,13 @@ class Images:
         self._known[found["Id"]] = found["Labels"][_PYTHON], versions["python"]
         return Environment(digest, "docker", found["Id"], versions)
 
-    def _base(self, definition: EnvironmentDefinition, interpreter: Interpreter, progress: Progress) -> str:
+    def _base(
+        self, definition: EnvironmentDefinition, interpreter: Interpreter, progress: Progress
+    ) -> tuple[str, tuple[str, str]]:
+        """Return the image to build on, and its interpreter with its version."""
+        named = base_image(definition)
+        if named is not None:
+            return self._from_dockerfile(named, progress)
         files = images.root_files(interpreter, with_sites=definition.interpreter is not None)
         name = f"greendiff/base:{files.key()[:32]}"
         if self._find(name) is None:
@@ -154,13 +174,40 @@ class Images:
                 changes = [f"LABEL {_PYTHON}={json.dumps(interpreter.base)}"]
                 with self._client() as client:
                     client.import_image(src=file.name, repository=repository, tag=tag, changes=changes)
-        return name
+        return name, (interpreter.base, interpreter.version)
+
+    def _from_dockerfile(self, base: str, progress: Progress) -> tuple[str, tuple[str, str]]:
+        recipe = images.DOCKERFILE.read_bytes()
+        name = f"greendiff/base:{hashlib.sha256(base.encode() + recipe).hexdigest()[:32]}"
+        if self._find(name) is None:
+            progress(f"building a base image on {base}")
+            said: list[str] = []
+            with self._client() as client:
+                answers = client.build(
+                    fileobj=io.BytesIO(recipe), tag=name, buildargs={"BASE": base}, rm=True, decode=True
+                )
+                said += [str(answer.get("stream") or answer.get("error") or "").rstrip() for answer in answers]
+            if self._find(name) is None:
+                raise EnvironmentFailed(f"No base image could be built on {base}.", "\n".join(said[-50:]))
+        return name, self._asked(name)
+
+    def _asked(self, image: str) -> tuple[str, str]:
+        """Return the interpreter of an image and its version, by starting it once."""
+        program = "import platform, os, sys; print(os.path.realpath(sys.executable), platform.python_version())"
+        settings = container_settings(Limits(), sealed=True)
+        try:
+            with self._start(image, ("python3", "0"), settings, Limits(), Tree({})) as workspace:
+                done = workspace.run(Command(("python3", "-c", program)))
+        except (SandboxBroken, SandboxUnavailable) as error:
+            raise EnvironmentFailed(f"The image {image} has no usable python3: {error}") from error
+        path, _, version = done.stdout.decode().strip().partition(" ")
+        return path, version
 
     def _build(
         self, definition: EnvironmentDefinition, interpreter: Interpreter, name: str, progress: Progress
     ) -> None:
-        base = self._base(definition, interpreter, progress)
-        pip, places = furnishing.pip_settings().moved("/run/greendiff")
+        base, python = self._base(definition, interpreter, progress)
+        pip, places = pip_settings().moved("/run/greendiff")
         settings = container_settings(_BUILD, sealed=False)
         binds = [f"{host}:{inside}:ro" for host, inside in places.items()]
         settings["HostConfig"] = {**settings["HostConfig"], "Binds": binds}
@@ -174,16 +221,16 @@ class Images:
         order = furnishing.furnish_order(
             definition, images.site_places(interpreter).values(), pip, folder=_HOME, supplies_at=WORK
         )
-        with self._start(base, (interpreter.base, interpreter.version), settings, _BUILD, supplies) as workspace:
+        with self._start(base, python, settings, _BUILD, supplies) as workspace:
             command = Command(
-                (interpreter.base, "-I", f"{workspace.probe}/furnish.py"), env={"PYTHONPYCACHEPREFIX": ""}, stdin=order
+                (python[0], "-I", f"{workspace.probe}/furnish.py"), env={"PYTHONPYCACHEPREFIX": ""}, stdin=order
             )
             process = workspace.start(command)
             said = furnishing.relay(_lines(process), progress)
             done = process.close()
             versions = furnishing.versions_from(said or [done.stderr.decode("utf-8", "replace")])
             # The container's own label would say that the image, and what is made of it, is this process's.
-            labels = {_VERSIONS: json.dumps(versions), _PYTHON: interpreter.base, _OWNER: ""}
+            labels = {_VERSIONS: json.dumps(versions), _PYTHON: python[0], _OWNER: ""}
             progress("sealing the environment")
             with self._client() as client:
                 repository, tag = name.split(":")

@@ -21,6 +21,7 @@ from sandbox.furnishing import LAYOUT, Interpreter
 HOME = "/opt/greendiff"
 """What greendiff puts into an image lies here."""
 USER = 1000
+DOCKERFILE = Path(__file__).with_name("base.Dockerfile")
 RECIPE = Path(__file__)
 """Part of the digest of every environment that lies on an image made here."""
 

@@ -12,6 +12,7 @@ from sandbox import furnishing
 from sandbox.errors import SandboxUnavailable
 from sandbox.limits import Limits
 from sandbox.owners import owned_folder, reap_folders, remove_folder
+from sandbox.pip_settings import pip_settings
 from sandbox.pipes import PipeChannel, command_environment, probe_entries
 from sandbox.protocol import Environment, EnvironmentDefinition, Guarantee, Progress
 from sandbox.resident import PROBE, Client, Place, ResidentWorkspace, program
@@ -43,7 +44,7 @@ class LocalSandbox:
 
         def build(folder: Path) -> Mapping[str, str]:
             supplies = str(furnishing.supplies())
-            pip = furnishing.pip_settings()
+            pip = pip_settings()
             order = furnishing.furnish_order(
                 definition, interpreter.sites, pip, folder=str(folder), supplies_at=supplies
             )

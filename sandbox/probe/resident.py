@@ -15,7 +15,6 @@ import fcntl
 import gc
 import json
 import os
-import resource
 import select
 import signal
 import struct
@@ -29,69 +28,19 @@ if TYPE_CHECKING:
 
     from sandbox.probe.keeper import BLOCKED, SET_CHILD_SUBREAPER, STATUS, keep, kill_descendants, prctl
     from sandbox.probe.resident_files import CHUNK, Refused, read_file, remove, write_file
+    from sandbox.probe.resident_jobs import Job, become, ooms
 
     Result = TypeVar("Result")
 else:
     from keeper import BLOCKED, SET_CHILD_SUBREAPER, STATUS, keep, kill_descendants, prctl
     from resident_files import CHUNK, Refused, read_file, remove, write_file
+    from resident_jobs import Job, become, ooms
 
 HEAD = struct.Struct(">IcI")
 LENGTH = struct.Struct(">I")
 PIPE = 1 << 20
-WINDOW = 1 << 20
-SET_DUMPABLE, SET_NO_NEW_PRIVS = 4, 38
+SET_DUMPABLE = 4
 F_SETPIPE_SZ = 1031
-
-
-class Kept:
-    """The first and the last bytes of a stream, and how many were dropped between them."""
-
-    def __init__(self, limit: int) -> None:
-        self.half = limit // 2
-        self.first = bytearray()
-        self.last = bytearray()
-        self.dropped = 0
-
-    def add(self, data: bytes) -> None:
-        room = self.half - len(self.first)
-        if room > 0:
-            self.first += data[:room]
-            data = data[room:]
-        self.last += data
-        if len(self.last) > 2 * self.half + CHUNK:
-            self.trim()
-
-    def trim(self) -> None:
-        over = len(self.last) - self.half
-        if over > 0:
-            self.dropped += over
-            del self.last[:over]
-
-    def value(self) -> bytes:
-        self.trim()
-        return bytes(self.first + self.last)
-
-
-class Job:
-    """A command that runs."""
-
-    def __init__(self, call: int, streams: bool, limit: int) -> None:
-        self.call = call
-        self.streams = streams
-        self.credit = WINDOW
-        self.out = Kept(limit)
-        self.err = Kept(limit)
-        self.keeper = 0
-        self.fds: dict[str, int] = {}
-        self.input = bytearray()
-        self.acknowledge = 0
-        self.code: int | None = None
-        self.failure = 0
-        self.reason = ""
-        self.alone = True
-        self.ooms = 0
-        self.started = time.monotonic()
-        self.deadline = 0.0
 
 
 class Resident:
@@ -233,7 +182,7 @@ class Resident:
     def start(self, call: int, header: dict[str, Any], body: bytes) -> None:
         job = Job(call, header["streams"], header["output"])
         job.deadline = job.started + header["seconds"]
-        job.ooms = self.ooms()
+        job.ooms = ooms(self.config["ooms"])
         job.alone = not self.jobs
         for other in self.jobs.values():
             other.alone = False
@@ -264,7 +213,7 @@ class Resident:
             if not job.keeper:
                 try:
                     ends_of_child = (source, out_end, err_end, status_end)
-                    keep(status_end, parent, lambda: self.become(header, *ends_of_child), self.open_fds)
+                    keep(status_end, parent, lambda: become(self.config, header, *ends_of_child), self.open_fds)
                 finally:
                     os._exit(1)
         finally:
@@ -278,46 +227,6 @@ class Resident:
                 self.poller.register(fd, select.POLLIN)
         job.input += body
         self.feed(job)
-
-    def become(self, header: dict[str, Any], source: int, out: int, err: int, status: int) -> None:
-        """Turn this fork into the command; does not return."""
-        step = "start"
-        try:
-            os.setsid()
-            for fd, number in ((source, 0), (out, 1), (err, 2)):
-                os.dup2(fd, number)
-            for name, value in self.config["rlimits"].items():
-                which = getattr(resource, "RLIMIT_" + name)
-                hard = resource.getrlimit(which)[1]
-                if hard != resource.RLIM_INFINITY:
-                    value = min(value, hard)
-                resource.setrlimit(which, (value, value))
-            try:
-                # What runs here is what the kernel should take first when memory is short.
-                with open("/proc/self/oom_score_adj", "w") as file:
-                    file.write("500")
-            except OSError:
-                pass
-            uid = self.config["uid"]
-            if uid is not None:
-                os.setresgid(uid, uid, uid)
-                os.setresuid(uid, uid, uid)
-            prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            os.umask(0o022)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            step = "cwd"
-            os.chdir(header["cwd"])
-            step = "start"
-            os.execvpe(  # noqa: S606 (that is the purpose)
-                header["argv"][0], header["argv"], header["env"]
-            )
-        except OSError as error:
-            code = error.errno or errno.EIO
-            os.write(status, STATUS.pack(b"C" if step == "cwd" else b"E", code))
-        finally:
-            os._exit(127)
 
     def feed(self, job: Job) -> None:
         """Write what is due to standard input, as much as it takes now."""
@@ -415,38 +324,22 @@ class Resident:
 
     def answer(self, job: Job) -> None:
         exit_code, ended = 0, "exit"
-        ooms = self.ooms() - job.ooms
+        killed = ooms(self.config["ooms"]) - job.ooms
         if job.failure:
             exit_code = 127 if job.failure == errno.ENOENT and job.reason != "cwd" else 126
             what = "enter the folder" if job.reason == "cwd" else "start"
             job.err.add(("cannot %s: %s\n" % (what, os.strerror(job.failure))).encode())
         elif job.code is None or os.WIFSIGNALED(job.code):
             exit_code = -int(signal.SIGKILL) if job.code is None else -os.WTERMSIG(job.code)
-            ended = job.reason or ("memory" if ooms and exit_code == -int(signal.SIGKILL) else "signal")
+            ended = job.reason or ("memory" if killed and exit_code == -int(signal.SIGKILL) else "signal")
         else:
             exit_code = os.WEXITSTATUS(job.code)
-            if exit_code and ooms and job.alone:
+            if exit_code and killed and job.alone:
                 ended = "memory"
         out, err = job.out.value(), job.err.value()
         header = {"code": exit_code, "ended": ended, "seconds": time.monotonic() - job.started, "out": len(out)}
         header.update(out_dropped=job.out.dropped, err_dropped=job.err.dropped)
         self.reply(b"r", job.call, header, out, err)
-
-    def ooms(self) -> int:
-        """Return how often the kernel has killed for memory here, 0 where that cannot be known."""
-        for source in self.config.get("ooms", ()):
-            try:
-                if isinstance(source, int):
-                    text = os.pread(source, 4096, 0)
-                else:
-                    with open(source, "rb") as file:
-                        text = file.read()
-            except OSError:
-                continue
-            for line in text.splitlines():
-                if line.startswith(b"oom_kill "):
-                    return int(line.split()[1])
-        return 0
 
     # The loop
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,10 +181,9 @@ def test_a_fork_bomb_is_contained(sandbox: Sandbox, fresh: Open) -> None:
     assert _others(workspace) == 0
 
 
-def test_cpu_is_bounded(fresh: Open, promised: Promised) -> None:
-    promised("cpu")
-    from dataclasses import replace
-
+def test_cpu_is_bounded(fresh: Open, sandbox: Sandbox) -> None:
+    # A busy machine bounds it too, so that it would sometimes pass where nothing is promised.
+    not_tried(sandbox, "cpu")
     program = """
 import os, time
 end = time.monotonic() + 1.5

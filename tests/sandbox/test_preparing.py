@@ -202,7 +202,7 @@ def test_a_cache_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypat
 
 
 def test_pips_settings_are_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sandbox import furnishing
+    from sandbox.pip_settings import pip_settings
 
     (tmp_path / "simple").mkdir()
     (tmp_path / "links").mkdir()
@@ -218,7 +218,7 @@ def test_pips_settings_are_taken_over(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path}/links /nowhere")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("https_proxy", "http://proxy.invalid:3128")
-    settings, places = furnishing.pip_settings().moved("/run/x")
+    settings, places = pip_settings().moved("/run/x")
     assert settings.env["PIP_INDEX_URL"] == "https://me:secret@index.invalid/simple"
     assert settings.env["PIP_EXTRA_INDEX_URL"] == f"file://{places[str(tmp_path)]}/simple"
     assert settings.env["PIP_FIND_LINKS"] == places[str(tmp_path / "links")]

@@ -8,7 +8,7 @@ import time
 
 from . import frames
 
-SHORT_SECONDS = 0.5
+SHORT_SECONDS = 0.4
 """Least processor time of one test after another one has hung."""
 HANGING_RATIO = 20
 """How many times longer than the longest that ended a test may compute, after another one has hung."""

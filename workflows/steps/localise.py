@@ -22,7 +22,7 @@ FULL_SHARE = 0.15
 """Largest share of the time left for which all tests are run with coverage, and not only those near the targets."""
 WALL_SHARE = 0.3
 """Share of the time left after which the run with coverage is ended; what it gave by then is used."""
-HANGING_SECONDS = 1.5
+HANGING_SECONDS = 0.8
 """What every test may take with coverage, beyond several times what the longest one takes without."""
 TOP = 10
 

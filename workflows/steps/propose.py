@@ -26,7 +26,7 @@ PROPOSAL = "proposal"
 """Beginning of the names of the records of what the searches found, one for each round."""
 LEAST_SECONDS = 0.5
 """A search is not begun with less time than this."""
-GATE_SHARE = 0.5
+GATE_SHARE = 0.3
 """Largest share of the time left that is kept back for the gate."""
 JOINT_SHARE = 0.45
 """Share of the time in which one repair for all targets is looked for, where they seem to have several causes."""
@@ -66,7 +66,7 @@ def propose(state: RunState, job: Job) -> StateDelta:
 
 def gate_reserve(intake: Intake, left: float) -> float:
     """Return the seconds to keep back for the gate's clean-room runs."""
-    return min(left * GATE_SHARE, 2.0 + 2 * intake.open_seconds + 3 * intake.base_seconds)
+    return min(left * GATE_SHARE, 1.0 + 1.5 * intake.open_seconds + 2 * intake.base_seconds)
 
 
 def worth_another_round(state: RunState, job: Job) -> bool:

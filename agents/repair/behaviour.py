@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sandbox.runners.trials import Behaviours, Sample
+from sandbox.runners.trial_results import Behaviours, Sample
 
 
 @dataclass(frozen=True, slots=True)

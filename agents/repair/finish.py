@@ -16,7 +16,8 @@ from agents.repair.ranking import OFFER, Passing, Ranked, belief, rank, reasons
 from agents.repair.schedule import Found
 from agents.repair.simplify import edit_size, simplify
 from agents.results import Candidate, Repair, Suspect
-from sandbox.runners.trials import Behaviours, Trials
+from sandbox.runners.trial_results import Behaviours
+from sandbox.runners.trials import Trials
 
 COMPARED = 60
 """Passing candidates whose behaviour is compared."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agents.results import Candidate
-from sandbox.runners.trials import Trial
+from sandbox.runners.trial_results import Trial
 
 TIERS = (0.02, 0.25, 2.0)
 """CPU seconds that each target gets in the first trial and in those after a time-out."""

@@ -18,7 +18,8 @@ from agents.repair.schedule import TIERS, Job, Schedule
 from agents.results import Candidate, Failure, RepairResult, Suspect
 from sandbox.errors import SandboxError
 from sandbox.protocol import Workspace
-from sandbox.runners.trials import Opened, Trial, Trials
+from sandbox.runners.trial_results import Opened, Trial
+from sandbox.runners.trials import Trials
 
 WORKERS = 2
 RELATED = 300

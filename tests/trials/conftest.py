@@ -12,7 +12,8 @@ from agents.results import Candidate, Edit
 from sandbox.backends import open_sandbox
 from sandbox.protocol import Environment, EnvironmentDefinition, Sandbox, Workspace
 from sandbox.runners.report import Harness
-from sandbox.runners.trials import Trial, Trials
+from sandbox.runners.trial_results import Trial
+from sandbox.runners.trials import Trials
 from sandbox.tree import Entry, Tree
 
 HARNESS = Harness("pytest", paths=("tests",))

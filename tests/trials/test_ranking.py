@@ -7,7 +7,7 @@ import pytest
 from agents.repair.behaviour import Profile, clusters, profile
 from agents.repair.ranking import Passing, Ranked, belief, changed_tokens, rank, reasons
 from agents.results import Candidate, Edit
-from sandbox.runners.trials import Behaviours, Sample
+from sandbox.runners.trial_results import Behaviours, Sample
 from tests.trials.conftest import change
 
 TEXT = """\

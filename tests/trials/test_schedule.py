@@ -9,7 +9,7 @@ import pytest
 
 from agents.repair.schedule import FIRST_BATCH, LARGEST_BATCH, Job, Schedule
 from agents.results import Candidate, Edit
-from sandbox.runners.trials import Trial, TrialVerdict
+from sandbox.runners.trial_results import Trial, TrialVerdict
 
 
 def candidate(number: int, prior: float = 0.0) -> Candidate:

@@ -182,8 +182,10 @@ def _poetry_requirements(items: Mapping[str, Any], *, optional: bool) -> list[st
 def _poetry_version(text: str) -> str:
     """Return Poetry's caret and tilde ranges in the standard's words; what can't be said so is left open."""
     parts = []
+    if "|" in text:
+        return ""
     for part in text.replace(" ", "").split(","):
-        if part in {"", "*"} or "|" in part:
+        if part in {"", "*"}:
             continue
         matched = re.fullmatch(r"([\^~])(\d+(?:\.\d+)*)(.*)", part)
         if matched and not part.startswith("~="):

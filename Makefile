@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check bench format docs
+.PHONY: help setup demo test check coverage bench bench-main-job bench-sdist format docs
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -32,11 +32,20 @@ check: $(STAMP)  ## types, lint, layers, file sizes
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/file_sizes.py
 
+coverage: $(STAMP)  ## run the tests and report the branches that they reach
+	@$(BIN)/python -m pytest --cov --cov-branch --cov-report=term
+
+docs: $(STAMP)  ## check that every link in the documents leads somewhere
+	@$(BIN)/python tests/doc_links.py
+
 format: $(STAMP)  ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: bench-main-job  ## run every benchmark
+bench: bench-main-job bench-sdist  ## run every benchmark
 
 bench-main-job: $(STAMP)  ## single-function bugs: correct and wrong first patches, seconds, candidates a second
 	@$(BIN)/python -m benchmarks.main_job
+
+bench-sdist: $(STAMP)  ## real bugs from published source packages (needs ../shared/bench)
+	@$(BIN)/python -m benchmarks.sdist

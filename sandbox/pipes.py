@@ -79,8 +79,8 @@ class PipeChannel:
             with contextlib.suppress(OSError):
                 self._input.close()
             if self._process.returncode is None:
-                # `wait` with a limit would look only every so often.
-                with contextlib.closing(_Handle(self._process.pid)) as handle:
+                # `wait` with a limit would look only every so often. It may be gone and collected already.
+                with contextlib.suppress(ProcessLookupError), contextlib.closing(_Handle(self._process.pid)) as handle:
                     if not select.select([handle], [], [], 10.0)[0]:
                         self._process.kill()
             self._process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -78,6 +79,8 @@ class Job:
         self._base: Task[BaseReports] | None = None
         self._ahead: Task[None] | None = None
         self._guard = threading.Lock()
+        # Python tries the folder for temporary files out with a file, once; now, before a kill could leave it behind.
+        tempfile.gettempdir()
 
     @property
     def tree(self) -> Tree:

@@ -25,6 +25,10 @@ from sandbox.backends import BackendName
 GREENDIFF = (sys.executable, "-c", "import sys; from workflows.cli import main; sys.exit(main())")
 
 
+GRACE_SECONDS = 10.0
+"""What a command that outlived its time gets to clean up before it is killed."""
+
+
 def cache_folder() -> Path:
     """Return the folder, outside the repository, of what the benchmarks may make again."""
     return platformdirs.user_cache_path("greendiff-benchmarks")
@@ -114,7 +118,12 @@ def run_fix(repository: Path, budget: float, *options: str, margin: float = 60.0
                 out, err = process.communicate(timeout=budget + margin)
             except subprocess.TimeoutExpired:
                 process.terminate()
-                out, err = process.communicate()
+                try:
+                    out, err = process.communicate(timeout=GRACE_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    out, err = process.communicate()
+                    err += "\nit did not heed SIGTERM"
                 err += f"\nkilled after {budget + margin:g} s"
         seconds = time.monotonic() - begun
     events: list[dict[str, Any]] = []

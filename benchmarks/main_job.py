@@ -86,13 +86,16 @@ def one(engine: Engine, bug: Bug, budget: float) -> Row:
     )  # fmt: skip
 
 
-def run(engine: Engine, bugs: Sequence[Bug], budget: float, jobs: int, *, show_holdout: bool) -> list[Row]:
+def run(
+    engine: Engine, bugs: Sequence[Bug], budget: float, jobs: int, output: Path, *, show_holdout: bool
+) -> list[Row]:
     """Repair the bugs, saying how each went; what became of hold-out bugs is not told."""
     rows: list[Row] = []
     begun = time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
         for row in pool.map(lambda bug: one(engine, bug, budget), bugs):
             rows.append(row)
+            write_rows(output, rows)  # an interrupted run keeps what it has
             told = row.split == "tune" or show_holdout
             word = f"{row.id:45} {state(row):8} {row.seconds:5.1f} s {row.tried:6}" if told else "a hold-out bug"
             minutes = (time.monotonic() - begun) / 60
@@ -177,15 +180,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-latency", action="store_true", help="leave out first-candidate, throughput and --help")
     options = parser.parse_args(arguments)
     bugs = sample(load(split=options.split, names=options.names), options.limit)
+    output = options.output or RESULTS / f"main_job-{options.engine}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
     engine = open_engine(options.engine, options.sandbox, look_for_reference=options.diagnose)
     try:
         if bugs:
             engine.warm_up(bugs[0])
-        rows = run(engine, bugs, options.budget, options.jobs, show_holdout=options.show_holdout)
+        rows = run(engine, bugs, options.budget, options.jobs, output, show_holdout=options.show_holdout)
     finally:
         engine.close()
-    output = options.output or RESULTS / f"main_job-{options.engine}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
-    write_rows(output, rows)
     show(rows, show_holdout=options.show_holdout)
     if options.compare:
         print("\n" + "\n".join(compare(read_rows(options.compare), rows, show_holdout=options.show_holdout)))

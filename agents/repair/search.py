@@ -26,6 +26,8 @@ RELATED = 300
 """Tests, beside the targets, that a candidate is tried on at once."""
 RELATED_FILES = 12
 """Test files that these may come from, so that collecting stays quick."""
+GRACE = 5.0
+"""Seconds beyond the budget after which whatever still runs is cut off."""
 SOURCES = 40
 """Files that candidates may change."""
 
@@ -208,7 +210,8 @@ class Search:
     def _watch(self, schedule: Schedule) -> None:
         """Stop soon when the caller wants it, and cut short what outlives the budget."""
         while not self._cancel.is_set():
-            if self._stop.wait(0.1):
+            late = time.monotonic() > self._end + GRACE
+            if self._stop.wait(0.1) or late:
                 schedule.stop()
                 self._cancel.set()
 

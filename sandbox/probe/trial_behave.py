@@ -14,8 +14,9 @@ import types
 from typing import Any, Dict, List, Optional, Sequence, Set
 
 from .trial_batch import Trier
-from .trial_inputs import Call, Recorder, generate
+from .trial_inputs import generate
 from .trial_live import Swap, apply
+from .trial_record import Call, Recorder
 from .trial_units import NotSwappable, Uncompilable
 from .trial_values import canonical, fingerprint
 from .trial_wire import Broken, Channel, Message, OutOfTime

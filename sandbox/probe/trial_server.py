@@ -152,7 +152,8 @@ class Server:
             return seconds, 2 * seconds
         cpu = sum(self.trier.limit(name, order["cpu"]) for name in order["tests"])
         wall = sum(float(self.trier.base.get(name, {}).get("wall", 0.0)) for name in order["tests"])
-        return cpu + SLACK_CPU, 3 * wall + 2 * cpu + 1.5
+        left = max(0.5, order.get("until", 1e12) - time.monotonic() + 0.5)
+        return cpu + SLACK_CPU, min(3 * wall + 2 * cpu + 1.5, left)
 
     def some(self, todo: List[Message], order: Message) -> List[Message]:
         """Try candidates in one child until it ends; return those that it did not come to."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.probe.trial_inputs import Call, Pool, Recorder, generate, vary
+from sandbox.probe.trial_inputs import Pool, generate, vary
+from sandbox.probe.trial_record import Call, Recorder
 from sandbox.probe.trial_values import canonical, fingerprint
 
 

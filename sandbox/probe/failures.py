@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Dict, List, Optional, Tuple
 
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b|(?<=[@#] )\d{12,}\b")
 _PYTEST_TEMPORARY = re.compile(r"[^\s'\"=(\[]*/pytest-of-[^/\s]+/pytest-\d+")
 _TEMPORARY = re.compile(r"(?<![\w.])/(?:var/)?tmp/[\w.-]*(?:tmp|temp)[\w.-]*")
 _TOOK = re.compile(r"\b(in|after|took|for) \d+(?:\.\d+)?(?:e-?\d+)? ?(ns|us|µs|ms|s|sec|secs|seconds?)\b")

@@ -113,11 +113,12 @@ class Plugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: "Any") -> None:
-        if report.failed and report.nodeid not in self._skip:
+        path = report.nodeid.partition("::")[0] or "."
+        if report.failed and path not in self._skip:
             details = self._errors.pop(report.nodeid, None)
             if details is None:
                 details = {"message": failures.trimmed(str(report.longrepr), self._places)}
-            self._send(dict(details, t="collection_error", id=report.nodeid or ".", outcome="error"))
+            self._send(dict(details, t="collection_error", id=path, outcome="error"))
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, config: "Any", items: "List[Any]") -> "Generator[None, Any, None]":
@@ -219,7 +220,7 @@ class Plugin:
         self._sentences += self._controls.sentences()
         if self._before is not None:
             self._sentences += machinery.differences(self._before, OWN)
-        unknown = [item for item in sorted(self._reported) if item not in set(self._collected)]
+        unknown = sorted(self._reported.difference(self._collected))
         if unknown:
             self._sentences.append("Results came from tests that were not collected: " + ", ".join(unknown[:5]))
         lost = [item for item in self._collected if item not in self._reported]

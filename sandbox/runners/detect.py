@@ -16,6 +16,7 @@ from sandbox.tree import Tree
 _NO_TESTS_IN = re.compile(r"(^|/)(\.[^/]*|node_modules|venv|build|dist|[^/]*\.egg|__pycache__|site-packages)/")
 _TESTS = re.compile(r"^\s*(?:async\s+)?def test|^\s*class\s+\w*\(?[^)\n]*(?:TestCase|Test)", re.MULTILINE)
 _CASES = re.compile(r"^\s*class\s+\w+\(.*TestCase", re.MULTILINE)
+_FUNCTIONS = re.compile(r"^(?:async )?def test", re.MULTILINE)
 _LOAD_TESTS = re.compile(r"^def load_tests\(", re.MULTILINE)
 _PYTEST = re.compile(r"^\s*(?:import|from)\s+pytest\b", re.MULTILINE)
 _CONFIGURATIONS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
@@ -33,8 +34,9 @@ def detect_harness(
     """Return how the tests are run; what is given is taken, the rest is found out.
 
     Pytest runs everything that it can collect, `unittest.TestCase` classes included. Test classes in files that
-    pytest's patterns miss are named to it as `paths`. Only tests that the `load_tests` protocol makes, in a repository
-    that does not use pytest, are left to unittest itself. The repository's pytest configuration stays in force.
+    pytest's patterns miss are named to it as `paths`. Unittest itself runs where some files hold nothing but tests that
+    the `load_tests` protocol makes, and nothing is written for pytest. The repository's pytest configuration stays in
+    force.
 
     Args:
         tree: the repository's files.
@@ -119,8 +121,9 @@ def _kind(tree: Tree, tests: tuple[str, ...], source: str) -> tuple[str, tuple[s
     """Return kind, paths and the reason."""
     configured = configuration(tree)
     uses_pytest = configured is not None or any(_PYTEST.search(layout.text(tree, path)) for path in tests)
-    if not uses_pytest:
-        made = [path for path in tests if _LOAD_TESTS.search(layout.text(tree, path))]
+    if not uses_pytest and not any(_FUNCTIONS.search(layout.text(tree, path)) for path in tests):
+        # Where pytest sees tests in such a file, load_tests only adds to them or sorts them.
+        made = [path for path in tests if not _TESTS.search(layout.text(tree, path))]
         if made:
             return "unittest", _tops(tests), f"unittest: {made[0]} makes tests by load_tests"
     if configured is not None:

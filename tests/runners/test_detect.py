@@ -109,6 +109,19 @@ def test_configured_patterns_decide_which_files_hold_tests() -> None:
     assert configuration(make_tree({"pyproject.toml": "[tool.other]\n", "tox.ini": "[tox]\n"})) is None
 
 
+def test_only_tests_that_pytest_cannot_see_are_left_to_unittest() -> None:
+    made = "def load_tests(loader, tests, pattern): return tests\n"
+    both = UNIT + made
+    for files, kind in (
+        ({"tests/test_a.py": UNIT, "tests/test_b.py": made}, "unittest"),
+        ({"tests/test_a.py": UNIT, "tests/test_b.py": both}, "pytest"),
+        ({"tests/test_a.py": TEST, "tests/test_b.py": made}, "pytest"),
+        ({"tests/test_a.py": "import pytest\n" + UNIT, "tests/test_b.py": made}, "pytest"),
+        ({"tests/test_a.py": UNIT, "tests/test_b.py": made, "pytest.ini": ""}, "pytest"),
+    ):
+        assert detect_harness(make_tree({**files, "pkg.py": CODE})).kind == kind
+
+
 def test_what_is_given_is_taken() -> None:
     tree = make_tree({"src/pkg.py": CODE, "tests/test_a.py": TEST})
     harness = detect_harness(tree, paths=["tests"], pythonpath=["x"], plugins=["p"], env={"A": "b"})

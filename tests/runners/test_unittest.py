@@ -23,7 +23,7 @@ FILES: dict[str, str | bytes] = {
         ''',
     "tests/__init__.py": "",
     "tests/test_made.py": """
-        import doctest, os, unittest
+        import os, unittest
         import pkg.part
 
         class TestOne(unittest.TestCase):
@@ -52,7 +52,10 @@ FILES: dict[str, str | bytes] = {
 
         class TestAsync(unittest.IsolatedAsyncioTestCase):
             async def test_async(self): self.assertTrue(False)
-
+        """,
+    "tests/test_docs.py": """
+        import doctest
+        import pkg.part
         def load_tests(loader, tests, ignore):
             tests.addTests(doctest.DocTestSuite(pkg.part))
             return tests
@@ -104,13 +107,13 @@ def test_results_are_named_like_pytests(open_tree: Open) -> None:
 def test_changed_machinery_is_named(open_tree: Open) -> None:
     test = """
         import unittest
-        def load_tests(loader, tests, pattern): return tests
         class TestOne(unittest.TestCase):
             def test_a(self):
                 unittest.TestCase.assertEqual = lambda *_: None
                 self.assertEqual(1, 2)
         """
-    files: dict[str, str | bytes] = {"test_a.py": test}
+    made = "def load_tests(loader, tests, pattern): return tests\n"
+    files: dict[str, str | bytes] = {"test_a.py": test, "test_b.py": made}
     harness = detect_harness(make_tree(files))
     assert harness.kind == "unittest"
     report = run_tests(open_tree(files), harness)

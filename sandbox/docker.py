@@ -29,6 +29,8 @@ from sandbox.tree import Tree
 
 _FRAME = struct.Struct(">BxxxI")
 _LABEL = "greendiff.owner"
+_FIRST_ASKED = "1.24"
+"""The oldest version of the daemon's interface that the SDK speaks; only asks for the daemon's own."""
 
 
 class AttachedChannel:
@@ -130,9 +132,13 @@ class Daemon:
         rootless = Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere"), "docker.sock")
         if "base_url" not in settings and not Path("/var/run/docker.sock").exists() and rootless.exists():
             settings["base_url"] = f"unix://{rootless}"
-        client = docker.APIClient(version=self._version or "auto", timeout=timeout, **settings)
-        self._version = client.api_version
-        return client
+        if self._version is None:
+            _reach(str(settings.get("base_url") or "unix:///var/run/docker.sock"), timeout)
+            # Asked here and not by the SDK's `auto`, which leaves its connection open where that fails.
+            with contextlib.closing(docker.APIClient(version=_FIRST_ASKED, timeout=timeout, **settings)) as asking:
+                answer: dict[str, Any] = asking.version(api_version=False)
+                self._version = str(answer["ApiVersion"])
+        return docker.APIClient(version=self._version, timeout=timeout, **settings)
 
     def close(self) -> None:
         """Close the clients that nobody uses."""
@@ -140,6 +146,29 @@ class Daemon:
             idle, self._idle = self._idle, []
         for client in idle:
             client.close()
+
+
+_DENIED = "You may not use the Docker daemon: add yourself to the group docker, or use rootless."
+_ABSENT = "No Docker daemon answers: start one, or set DOCKER_HOST."
+
+
+def _reach(url: str, timeout: float) -> None:
+    """Connect to a local daemon and hang up: the SDK would leave its socket open where nobody answers.
+
+    Raises:
+        SandboxUnavailable: nobody does, or not to this user.
+
+    """
+    if not url.startswith(("unix://", "http+unix://")):
+        return
+    with socket.socket(socket.AF_UNIX) as trial:
+        trial.settimeout(timeout)
+        try:
+            trial.connect(url.partition("://")[2])
+        except PermissionError as error:
+            raise SandboxUnavailable(_DENIED) from error
+        except OSError as error:
+            raise SandboxUnavailable(_ABSENT) from error
 
 
 def translated(error: Exception) -> SandboxUnavailable | SandboxBroken:
@@ -151,9 +180,9 @@ def translated(error: Exception) -> SandboxUnavailable | SandboxBroken:
         return SandboxUnavailable(
             "You may not use the Docker daemon: add yourself to the group docker, or use rootless."
         )
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout) or "timed out" in causes:
         return SandboxUnavailable("The Docker daemon does not answer in time.")
-    return SandboxUnavailable("No Docker daemon answers: start one, or set DOCKER_HOST.")
+    return SandboxUnavailable(_ABSENT)
 
 
 class DockerSandbox:

@@ -29,7 +29,7 @@ _TOOLS = """
     sh bash git ls cat cp mv rm mkdir rmdir ln chmod touch head tail wc sort uniq sed grep find env sleep true false
     timeout tar gzip gunzip id ps kill tee cut tr xargs dirname basename diff cmp patch date printf mktemp stat awk du
     df nohup setsid prlimit which readlink realpath seq expr test echo pwd uname hostname whoami ldconfig nproc
-    mkfifo mknod base64 sha1sum split nl tac nice shuf fold join tty stty yes
+    chown chgrp install mkfifo mknod base64 sha1sum split nl tac nice shuf fold join tty stty yes
     comm paste od cksum md5sum sha256sum xz bzip2 unzip less
 """.split()  # noqa: SIM905 (one list item a line would be 90 lines)
 _PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

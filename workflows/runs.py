@@ -23,6 +23,8 @@ T = TypeVar("T")
 Status = Literal["running", "interrupted", "verified", "no-diff", "usage", "environment", "budget", "failed"]
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}\Z")
 _ALPHABET = "0123456789abcdef"
+LOCK_SECONDS = 2.0
+"""How long a run's lock is waited for."""
 
 
 def state_folder() -> Path:
@@ -136,11 +138,18 @@ class Run:
 
         """
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise RunBusy(f"another process is working on run {self.id}; wait for it, or stop it first") from error
+        patience = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > patience:
+                    os.close(descriptor)
+                    words = f"another process is working on run {self.id}; wait for it, or stop it first"
+                    raise RunBusy(words) from error
+            # A child that a killed process was just starting holds the lock until it is another program.
+            time.sleep(0.02)
         self._lock_file = descriptor
         self.records.mkdir(exist_ok=True)
 

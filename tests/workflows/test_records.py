@@ -6,7 +6,7 @@ import json
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.results import Candidate, Edit, Repair, RepairResult, Suspect
@@ -56,6 +56,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values)
 def test_any_plain_value_comes_back(value: object) -> None:
     assert decode(encode(value)) == value

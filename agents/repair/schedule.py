@@ -14,6 +14,8 @@ from sandbox.runners.trial_results import Trial
 
 TIERS = (0.02, 0.25, 2.0)
 """CPU seconds that each target gets in the first trial and in those after a time-out."""
+RETRY_AFTER = 2.0
+"""Seconds of the workers' time before which nothing is tried again."""
 RETRY_SHARE = 0.15
 """Of the workers' time that goes to candidates that ran out of it, while there are others."""
 FRESH_SHARE = 0.35
@@ -86,6 +88,7 @@ class Schedule:
     _orders: dict[str, int] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
     _running: int = 0
+    _retrying: int = 0
     _empty: bool = False
     _turn: bool = False
     _looked: int = 0
@@ -139,7 +142,8 @@ class Schedule:
         # Once something passed, what ran out of time is not worth the wait.
         tiers = range(1, 1 if self.found else len(TIERS))
         waiting = next((tier for tier in tiers if self._retry[tier]), None)
-        if waiting is not None and self._spent["retry"] < RETRY_SHARE * total:
+        due = self._spent["retry"] < RETRY_SHARE * total and total > RETRY_AFTER and not self._retrying
+        if waiting is not None and due:
             return self._again(waiting)
         if self._late and self.targets > 1 and self._looked < min(LOOKED, len(self._singles)):
             start = self._looked
@@ -156,7 +160,8 @@ class Schedule:
 
     def _again(self, tier: int) -> Job:
         queue = self._retry[tier]
-        size = min(len(queue), 4 if tier == 1 else 1)
+        self._retrying += 1
+        size = min(len(queue), 3 if tier == 1 else 1)
         return Job("retry", tuple(queue.popleft() for _ in range(size)), tier)
 
     def _pull(self) -> tuple[Candidate, ...]:
@@ -242,6 +247,7 @@ class Schedule:
         """Note that a worker is done with a job."""
         with self._changed:
             self._running -= 1
+            self._retrying -= job.kind == "retry"
             self._spent[job.kind] += seconds
             if job.kind == "swap" and seconds > 0:
                 self._rate = 0.5 * self._rate + 0.5 * len(job.candidates) / seconds

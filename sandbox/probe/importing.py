@@ -34,7 +34,9 @@ class SourceLoader(SourceFileLoader):
     def get_code(self, fullname: str) -> "Optional[CodeType]":
         """Compile the source without a look at the cache."""
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        source = self.get_data(path)
+        code = None if watcher is None else watcher.compile(source, path)
+        return self.source_to_code(source, path) if code is None else code
 
     def exec_module(self, module: "ModuleType") -> None:
         """Run the module's code under the watch of whoever records lines."""

@@ -4,6 +4,8 @@ import dis
 import sys
 import threading
 
+from . import instrument
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -37,6 +39,10 @@ class Recorder:
     def start(self) -> None:
         """Begin to record, or begin anew for the next test; what lies between `resume` and `pause` counts."""
         raise NotImplementedError
+
+    def compile(self, source: bytes, path: str) -> "Optional[CodeType]":  # noqa: ARG002
+        """Return the code of a module of the repository where it helps to compile it in another way."""
+        return None
 
     def pause(self) -> None:
         """Leave out what comes until `resume`, where that saves time."""
@@ -115,7 +121,10 @@ class MonitoringRecorder(Recorder):
 
 
 class TraceRecorder(Recorder):
-    """Frames of other files are not traced; those of the repository only until all their lines were seen."""
+    """Modules are compiled so that they mark their lines; what comes in other ways (test files) is traced.
+
+    Frames of other files are not traced; those of the repository only until all their lines were seen.
+    """
 
     def __init__(self, relative: "Relative") -> None:
         """Nothing is traced yet."""
@@ -123,6 +132,7 @@ class TraceRecorder(Recorder):
         # What was seen is what is missing in the set of the unseen: one operation a line. By identity, because equal
         # code objects may come from different files. The sets stay the same ones: frames hold on to them.
         self._code: "Dict[int, Tuple[CodeType, FrozenSet[int], Set[int]]]" = {}
+        self._marks = instrument.Marks()
         self._call = self._tracer()
         self._depth = 0
 
@@ -157,10 +167,16 @@ class TraceRecorder(Recorder):
             if len(unseen) < len(lines):
                 hits.setdefault(code.co_filename, set()).update(lines - unseen)
                 unseen |= lines
+        for name, marked in self._marks.take().items():
+            hits.setdefault(name, set()).update(marked)
         return self._merged(hits)
 
+    def compile(self, source: bytes, path: str) -> "Optional[CodeType]":
+        """Compile a module with marks."""
+        return self._marks.compile(source, path)
+
     def _tracer(self) -> "Callable[[FrameType, str, Any], Any]":
-        relative, codes = self._relative, self._code
+        relative, codes, marks = self._relative, self._code, self._marks
         foreign: "Set[str]" = set()
 
         def call(frame: "FrameType", _event: str, _arg: "Any") -> "Any":
@@ -169,7 +185,7 @@ class TraceRecorder(Recorder):
                 return None
             entry = codes.get(id(code))
             if entry is None:
-                if relative(code.co_filename) is None:
+                if relative(code.co_filename) is None or code.co_filename in marks:
                     foreign.add(code.co_filename)
                     return None
                 lines = _lines(code)

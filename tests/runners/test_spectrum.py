@@ -233,7 +233,7 @@ def test_other_versions_of_python_say_the_same(tmp_path: Path, version: str) -> 
     script = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import failures, spectrum
+from sandbox.probe import failures, spectrum
 recorder = spectrum.recorder(failures.Places(sys.argv[2]).relative)
 recorder.start(); recorder.resume()
 sys.path.insert(0, sys.argv[2])
@@ -245,7 +245,7 @@ for call in (lambda: ours.branch(1), lambda: ours.branch(0), lambda: ours.loop(0
     print(recorder.take().get("ours.py"))
 recorder.stop()
 """
-    probe = str(Path(spectrum.__file__).parent)
+    probe = str(Path(spectrum.__file__).parent.parent.parent)
     done = subprocess.run(
         [python, "-B", "-c", script, probe, str(tmp_path)], capture_output=True, text=True, check=True
     )

@@ -199,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     whole = options.engine == "cli" and options.limit is None and not options.names
     verdict = against_promise(rows, extra, whole=whole)
     summary: dict[str, Any] = {
-        "benchmark": "main_job", "engine": options.engine, "budget": options.budget, "load": os.getloadavg()[2], "rows": str(output.name),
+        "benchmark": "main_job", "engine": options.engine, "budget": options.budget, "load": os.getloadavg()[2],
+        "rows": str(output.name),
         **{split: as_json(figures(some)) for split, some in by(rows, lambda row: row.split).items()},
         "latency": extra.as_json() if extra else None, "holds": verdict.holds, "short": list(verdict.short),
     }  # fmt: skip

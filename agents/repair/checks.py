@@ -16,7 +16,7 @@ from agents.repair.units import FUNCTIONS, SourceFile, Unit
 _NAME = re.compile(r"(?<![\w.'\"])([A-Za-z_]\w*)(?!\w)(?!\s*=[^=])")
 _LITERAL = re.compile(r"[rbfuRBFU]{0,2}('''|\"\"\"|'|\")(?:\\.|(?!\1).)*\1", re.DOTALL)
 
-_SMALL = 40
+_SMALL = 60
 """Lines up to which a unit whose statements change is compiled whole, so that dead code is known for what it is."""
 
 Meaning = tuple[object, ...]

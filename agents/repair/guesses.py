@@ -101,7 +101,9 @@ class Guesser:
         if name in self._parameters:
             return "any"
         if name in self._module.constants:
-            return self.guess(self._module.constants[name])
+            self._names[name] = "any"  # what is bound to itself says nothing
+            self._names[name] = self.guess(self._module.constants[name])
+            return self._names[name]
         return "function" if name in self._module.functions else "any"
 
     def attribute(self, name: str) -> Guess:

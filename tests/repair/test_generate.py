@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sysconfig
 import time
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -177,6 +179,22 @@ def test_candidates_of_small_programs_are_sound(pair: object, ending: str, start
     text: str = pair.buggy.replace("\n", ending)  # type: ignore[attr-defined]
     tree = Tree({"a.py": Entry(text.encode())})
     check(text, text.encode(), list(islice(generate(tree, suspects_of(text)), start, start + 60)))
+
+
+@pytest.mark.parametrize(
+    "name", ["json/decoder.py", "textwrap.py", "shlex.py", "sched.py", "copy.py", "asyncio/locks.py"]
+)
+def test_candidates_for_the_standard_library_are_sound(name: str) -> None:
+    data = (Path(sysconfig.get_path("stdlib")) / name).read_bytes()
+    text = decode(data).text
+    middle = text.count("\n") // 2
+    suspects = [Suspect("a.py", line, "", 0.5) for line in range(middle - 25, middle + 25)]
+    check(text, data, list(islice(generate(Tree({"a.py": Entry(data)}), suspects), 250)))
+
+
+def test_names_bound_to_themselves_do_no_harm() -> None:
+    text = "table = {}\ntable = table[0]\nother = third\nthird = other\n\n\ndef f(x):\n    return x + table + other\n"
+    assert list(islice(generate(Tree({"a.py": Entry(text.encode())}), suspects_of(text)), 50))
 
 
 def test_suspicious_lines_come_first_but_filter_nothing() -> None:

@@ -24,7 +24,8 @@ def results_kept(site: Site) -> Iterator[Proposal]:
     if isinstance(value, ast.Call):
         yield from _rewritten(site, statement, value)
         recursive = site.function is not None and called(value) == site.function.name
-        yield Proposal(((start, start, "return "),), "result.returned", 0.8 if recursive else 0.0)
+        if site.function is not None:
+            yield Proposal(((start, start, "return "),), "result.returned", 0.8 if recursive else 0.0)
         if isinstance(value.func, ast.Attribute):
             receiver = site.text(value.func.value)
             known = site.guess(value) != "none"

@@ -191,10 +191,10 @@ def exchanged(site: Site) -> Iterator[Proposal]:
     if isinstance(statement, (ast.Break, ast.Continue, ast.Pass)):
         for index, text in enumerate(("break", "continue", "pass", "return")):
             if text != site.file.text[start:end] and (site.place.loops or text in {"pass", "return"}):
-                yield Proposal(((start, end, text),), "statement.exchanged", -0.4 * (index == 3))
+                yield Proposal(((start, end, text),), "statement.exchanged", -0.4 * (index == 3), structural=True)
     elif isinstance(statement, ast.Return) and site.place.loops:
         for text in ("break", "continue"):
-            yield Proposal(((start, end, text),), "statement.exchanged", -1.2)
+            yield Proposal(((start, end, text),), "statement.exchanged", -1.2, structural=True)
     elif isinstance(statement, ast.While):
         yield Proposal(((start, start + 5, "if"),), "statement.exchanged", -0.5, structural=True)
     elif isinstance(statement, ast.If):

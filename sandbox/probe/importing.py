@@ -1,5 +1,6 @@
 """Imports of the repository's files: from source only, never from bytecode, and with sources replaced in memory."""
 
+import ast
 import importlib.util
 import linecache
 import sys
@@ -15,12 +16,10 @@ from importlib.machinery import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
+    from types import CodeType
     from typing import Any, Callable, Dict, Mapping, Optional
 
 _overlay: "Dict[str, bytes]" = {}
-watcher: "Any" = None
-"""A recorder of lines that wants to know when a module of the repository is run."""
 
 
 class SourceLoader(SourceFileLoader):
@@ -34,20 +33,7 @@ class SourceLoader(SourceFileLoader):
     def get_code(self, fullname: str) -> "Optional[CodeType]":
         """Compile the source without a look at the cache."""
         path = self.get_filename(fullname)
-        source = self.get_data(path)
-        code = None if watcher is None else watcher.compile(source, path)
-        return self.source_to_code(source, path) if code is None else code
-
-    def exec_module(self, module: "ModuleType") -> None:
-        """Run the module's code under the watch of whoever records lines."""
-        if watcher is None:
-            super().exec_module(module)
-            return
-        watcher.resume()
-        try:
-            super().exec_module(module)
-        finally:
-            watcher.pause()
+        return self.source_to_code(self.get_data(path), path)
 
 
 def install(root: str, relative: "Callable[[str], Optional[str]]", overlay: "Mapping[str, bytes]") -> None:
@@ -84,6 +70,34 @@ def install(root: str, relative: "Callable[[str], Optional[str]]", overlay: "Map
         linecache.cache[path] = (len(source), None, text.splitlines(True), path)
     if overlay and "_pytest.assertion.rewrite" in sys.modules:
         _teach_rewriter(sys.modules["_pytest.assertion.rewrite"])
+
+
+def watch(mark: "Callable[[ast.Module, str], None]") -> None:
+    """Show `mark` the syntax tree of every module before it is compiled, however it is loaded; it may change it."""
+    compile_source = SourceFileLoader.source_to_code
+
+    def source_to_code(self: "Any", data: "Any", path: "Any", **options: "Any") -> "Any":
+        if isinstance(data, bytes) and isinstance(path, str):
+            try:
+                tree = ast.parse(data, path)
+                mark(tree, path)
+                return compile(tree, path, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError, RecursionError):
+                # Then the usual way fails, too, or it gets by without marks.
+                pass
+        return compile_source(self, data, path, **options)
+
+    SourceFileLoader.source_to_code = source_to_code  # type: ignore[method-assign]
+    rewrite: "Any" = sys.modules.get("_pytest.assertion.rewrite")
+    if rewrite is not None:
+        rewrite_asserts = rewrite.rewrite_asserts
+
+        def rewrite_and_mark(tree: "ast.Module", source: bytes, module_path: "Any" = None, *rest: "Any") -> None:
+            rewrite_asserts(tree, source, module_path, *rest)
+            if module_path:
+                mark(tree, str(module_path))
+
+        rewrite.rewrite_asserts = rewrite_and_mark
 
 
 def _teach_rewriter(rewrite: "Any") -> None:

@@ -1,4 +1,4 @@
-"""Marks in compiled code which lines it has run: for Python before 3.12, where tracing lines costs four times as much.
+"""Code that marks which lines it has run: for Python before 3.12, where tracing them takes several times as long.
 
 Every statement is preceded by `NAME[LINE] = 1`, where NAME is a byte array among the built-in names. Code is compiled
 so only in runs that record lines, never in runs by which a patch is judged.
@@ -10,7 +10,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
     from typing import Dict, List, Sequence, Set, Tuple
 
 _BODIES = ("body", "orelse", "finalbody")
@@ -26,25 +25,18 @@ class Marks:
         self._spans: "Dict[str, Dict[int, int]]" = {}
         self._count = 0
 
-    def __contains__(self, path: str) -> bool:
-        """Say whether a file's lines are marked."""
-        return path in self._seen
-
-    def compile(self, source: bytes, path: str) -> "CodeType":
-        """Compile a module so that it marks its lines; raises what `compile` raises."""
-        tree = ast.parse(source, path)
+    def mark(self, tree: "ast.Module", path: str) -> None:
+        """Let a module mark its lines, when its tree is compiled and run."""
         self._count += 1
         name = "__greendiff_{}__".format(self._count)
         writer = _Writer(name)
         writer.block(tree)
         marks = bytearray(writer.last + 1)
-        code: "CodeType" = compile(tree, path, "exec", dont_inherit=True)
         # Found from wherever the code is run, and by no `import *`.
         setattr(builtins, name, marks)
         # A module may be loaded again while frames of its former self still run.
         self._seen.setdefault(path, []).append(marks)
         self._spans.setdefault(path, {}).update(writer.spans)
-        return code
 
     def take(self) -> "Dict[str, List[int]]":
         """Return path → lines that ran since the last call, and begin anew."""

@@ -27,6 +27,8 @@ def run(plan: "Message", send: "Send") -> int:
         send({"t": "missing", "ids": chosen.unmatched()})
         return 5
     recorder = spectrum.recorder(places.relative) if plan.get("coverage") else None
+    if isinstance(recorder, spectrum.MarkRecorder):
+        importing.watch(recorder.mark)
     plugin = Plugin(plan, send, places, chosen, recorder)
     args = pytest_options.arguments(plan, paths, lambda name: importlib.util.find_spec(name) is not None)
     captured.bound()
@@ -68,7 +70,6 @@ class Plugin:
     ) -> "Generator[None, Any, None]":
         self._before = machinery.fingerprint(OWN)
         if self._recorder is not None:
-            importing.watcher = self._recorder
             self._recorder.start()
         outcome = yield
         error = outcome.excinfo
@@ -161,25 +162,6 @@ class Plugin:
         if self._recorder is not None:
             self._recorder.start()
         return None
-
-    @pytest.hookimpl(hookwrapper=True, trylast=True)
-    def pytest_runtest_setup(self) -> "Generator[None, Any, None]":
-        yield from self._recorded()
-
-    @pytest.hookimpl(hookwrapper=True, trylast=True)
-    def pytest_runtest_call(self) -> "Generator[None, Any, None]":
-        yield from self._recorded()
-
-    @pytest.hookimpl(hookwrapper=True, trylast=True)
-    def pytest_runtest_teardown(self) -> "Generator[None, Any, None]":
-        yield from self._recorded()
-
-    def _recorded(self) -> "Generator[None, Any, None]":
-        if self._recorder is not None:
-            self._recorder.resume()
-        yield
-        if self._recorder is not None:
-            self._recorder.pause()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: "Any", call: "Any") -> "Generator[None, Any, None]":

@@ -29,9 +29,10 @@ def run(plan: "Message", send: "Send") -> int:
     places = failures.Places(plan["root"])
     chosen = selection.Selection(plan.get("tests", ()))
     recorder = spectrum.recorder(places.relative) if plan.get("coverage") else None
+    if isinstance(recorder, spectrum.MarkRecorder):
+        importing.watch(recorder.mark)
     before = machinery.fingerprint(OWN)
     if recorder is not None:
-        importing.watcher = recorder
         recorder.start()
     result = Result(send, places, recorder)
     suite = _suite(plan)
@@ -170,7 +171,6 @@ class Result(unittest.TestResult):
         self._send({"t": "start", "id": self.node_id(test)})
         if self._recorder is not None:
             self._recorder.start()
-            self._recorder.resume()
         self._began = _clock()
 
     def stopTest(self, test: "Any") -> None:  # noqa: N802
@@ -187,8 +187,6 @@ class Result(unittest.TestResult):
 
     def coverage(self, node_id: str) -> None:
         """Send the lines since the last call."""
-        if self._recorder is not None and node_id:
-            self._recorder.pause()
         lines = self._recorder.take() if self._recorder is not None else {}
         self._send({"t": "coverage", "id": node_id, "files": {p: spectrum.ranges(ls) for p, ls in lines.items()}})
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib
+import importlib.util
 import inspect
 import sys
+import threading
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.assertion import rewrite
 
 from sandbox.probe import failures, importing, instrument, spectrum
 
@@ -113,7 +118,9 @@ class Loaded:
         Path(self.path).write_text(SOURCE, "utf-8")
         self.marks = instrument.Marks()
         self.names: dict[str, Any] = {"__name__": "ours", "__file__": self.path}
-        exec(self.marks.compile(SOURCE.encode(), self.path), self.names)  # noqa: S102
+        tree = ast.parse(SOURCE)
+        self.marks.mark(tree, self.path)
+        exec(compile(tree, self.path, "exec", dont_inherit=True), self.names)  # noqa: S102
 
     def lines(self) -> list[int]:
         return self.marks.take().get(self.path, [])
@@ -173,54 +180,64 @@ def test_the_standard_library_compiles(path: Path) -> None:
     """Every kind of statement is met there; what is marked is a line that has code."""
     source = path.read_bytes()
     try:
-        ast.parse(source)
+        tree = ast.parse(source)
     except SyntaxError:
         pytest.skip("not a module of this version")
-    instrument.Marks().compile(source, str(path))
+    instrument.Marks().mark(tree, str(path))
+    compile(tree, str(path), "exec", dont_inherit=True)
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> Iterator[spectrum.Recorder]:
-    former = list(sys.path_hooks), dict(sys.path_importer_cache), list(sys.path), sys.gettrace()
-    sys.settrace(None)
+def recorder(tmp_path: Path) -> Iterator[spectrum.Recorder]:
+    kept = list(sys.path_hooks), dict(sys.path_importer_cache), list(sys.path)
+    source_to_code = SourceFileLoader.source_to_code
+    rewrite_asserts = rewrite.rewrite_asserts
     places = failures.Places(str(tmp_path))
-    recorder = spectrum.TraceRecorder(places.relative)
-    importing.watcher = recorder
+    recorder = spectrum.MarkRecorder(places.relative)
+    importing.watch(recorder.mark)
     importing.install(str(tmp_path), places.relative, {})
     sys.path.insert(0, str(tmp_path))
     recorder.start()
     yield recorder
     recorder.stop()
-    importing.watcher = None
-    sys.path_hooks[:], sys.path[:] = former[0], former[2]
+    rewrite.rewrite_asserts = rewrite_asserts
+    SourceFileLoader.source_to_code = source_to_code  # type: ignore[method-assign]
+    sys.path_hooks[:], sys.path[:] = kept[0], kept[2]
     sys.path_importer_cache.clear()
-    sys.path_importer_cache.update(former[1])
-    for name in ("marked_module", "traced_module"):
+    sys.path_importer_cache.update(kept[1])
+    for name in ("imported_module", "loaded_module"):
         sys.modules.pop(name, None)
-    sys.settrace(former[3])
 
 
-def test_marked_and_traced_modules_together(tmp_path: Path, recorded: spectrum.Recorder) -> None:
-    import importlib
-    import importlib.util
-
+def test_modules_are_marked_however_they_are_loaded(tmp_path: Path, recorder: spectrum.Recorder) -> None:
     source = "def f(x):\n    if x:\n        return 1\n    return 2\n"
-    for name in ("marked_module", "traced_module"):
+    for name in ("imported_module", "loaded_module"):
         (tmp_path / f"{name}.py").write_text(source, "utf-8")
-    marked = importlib.import_module("marked_module")
-    spec = importlib.util.spec_from_file_location("traced_module", tmp_path / "traced_module.py")
+    imported = importlib.import_module("imported_module")
+    spec = importlib.util.spec_from_file_location("loaded_module", tmp_path / "loaded_module.py")
     assert spec is not None
     assert spec.loader is not None
-    traced = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(traced)
-    assert recorded.take() == {"marked_module.py": [1]}
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    assert recorder.take() == {"imported_module.py": [1], "loaded_module.py": [1]}
     for x, lines in ((1, [2, 3]), (0, [2, 4])):
-        recorded.resume()
-        marked.f(x)
-        traced.f(x)
-        recorded.pause()
-        assert recorded.take() == {"marked_module.py": lines, "traced_module.py": lines}
-    (tmp_path / "marked_module.py").write_text("\n" + source, "utf-8")
-    importlib.reload(marked)
-    marked.f(1)
-    assert recorded.take() == {"marked_module.py": [2, 3, 4]}
+        imported.f(x)
+        loaded.f(x)
+        assert recorder.take() == {"imported_module.py": lines, "loaded_module.py": lines}
+    (tmp_path / "imported_module.py").write_text("\n" + source, "utf-8")
+    importlib.reload(imported)
+    imported.f(1)
+    thread = threading.Thread(target=imported.f, args=(0,))
+    thread.start()
+    thread.join()
+    assert recorder.take() == {"imported_module.py": [2, 3, 4, 5]}
+    (tmp_path / "imported_module.py").write_text("def f(:\n", "utf-8")
+    with pytest.raises(SyntaxError):
+        importlib.reload(imported)
+    tree = ast.parse("def test(x):\n    assert x\n    return 3\n")
+    rewrite.rewrite_asserts(tree, b"", str(tmp_path / "test_a.py"))
+    names: dict[str, Any] = {}
+    exec(compile(tree, str(tmp_path / "test_a.py"), "exec"), names)  # noqa: S102
+    with pytest.raises(AssertionError):
+        names["test"](0)
+    assert recorder.take() == {"test_a.py": [1, 2]}

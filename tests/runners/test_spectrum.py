@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,115 +59,10 @@ def catches():
 """
 
 
-class Recorded:
-    """A module in a temporary repository, and what of it was run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "ours.py"
-        self.path.write_text(SOURCE, "utf-8")
-        self.recorder = spectrum.recorder(failures.Places(str(folder)).relative)
-        self.names: dict[str, Any] = {}
-
-    def lines(self, action: Callable[[], object]) -> list[int]:
-        self.recorder.start()
-        self.recorder.resume()
-        try:
-            action()
-        finally:
-            self.recorder.pause()
-        return self.recorder.take().get("ours.py", [])
-
-    def load(self) -> None:
-        exec(compile(SOURCE, str(self.path), "exec"), self.names)  # noqa: S102
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> Iterator[Recorded]:
-    # Whatever measures this test run makes room meanwhile.
-    former = sys.gettrace()
-    sys.settrace(None)
-    recorded = Recorded(tmp_path)
-    recorded.load()
-    yield recorded
-    recorded.recorder.stop()
-    sys.settrace(former)
-
-
-def test_import_runs_the_top_level(ours: Recorded) -> None:
-    assert ours.lines(ours.load) == [2, 8, 14, 24, 27, 28, 30, 31, 38]
-
-
-def test_branches(ours: Recorded) -> None:
-    assert ours.lines(lambda: ours.names["branch"](1)) == [3, 4]
-    assert ours.lines(lambda: ours.names["branch"](0)) == [3, 5]
-    assert ours.lines(lambda: None) == []
-
-
-def test_loops_and_exceptions(ours: Recorded) -> None:
-    assert ours.lines(lambda: ours.names["loop"](0)) == [15, 16, 20, 21]
-    assert ours.lines(lambda: ours.names["loop"](3)) == [15, 16, 17, 18, 20, 21]
-    assert set(ours.lines(ours.names["catches"])) >= {24, 39, 40, 41, 42, 44}
-    assert set(ours.lines(lambda: ours.names["Holder"]().value)) >= {24, 32, 33, 34}
-
-
-def test_a_generator_that_goes_on_in_the_next_test(ours: Recorded) -> None:
-    numbers = ours.names["generate"](1)
-    assert ours.lines(lambda: next(numbers)) == [9, 10]
-    assert set(ours.lines(lambda: next(numbers))) >= {9, 11}
-
-
-def test_threads(ours: Recorded) -> None:
-    def in_thread() -> None:
-        thread = threading.Thread(target=ours.names["branch"], args=(1,))
-        thread.start()
-        thread.join()
-
-    assert ours.lines(in_thread) == [3, 4]
-
-
-def test_pauses_nest(ours: Recorded) -> None:
-    def nested() -> None:
-        ours.recorder.resume()
-        ours.recorder.pause()
-        ours.names["branch"](1)
-
-    assert ours.lines(nested) == [3, 4]
-
-
-def test_events_one_by_one(tmp_path: Path) -> None:
-    """Give the tracer what the interpreter gives it, under the eyes of whatever measures this test run."""
-    ours = Recorded(tmp_path)
-    ours.load()
-    recorder = spectrum.TraceRecorder(failures.Places(str(tmp_path)).relative)
-
-    class Event:
-        f_code = ours.names["branch"].__code__
-        f_lineno = 3
-        f_trace_lines = True
-
-    class Other(Event):
-        f_code = test_events_one_by_one.__code__
-
-    call: Any = recorder._call
-    assert call(Other, "call", None) is None
-    assert call(Other, "call", None) is None
-    local = call(Event, "call", None)
-    for line in (3, 4):
-        Event.f_lineno = line
-        assert local(Event, "line", None) is local
-    assert call(Event, "call", None) is not None
-    Event.f_lineno = 5
-    assert local(Event, "line", None) is local
-    assert not Event.f_trace_lines
-    assert call(Event, "call", None) is None
-    assert recorder.take() == {"ours.py": [3, 4, 5]}
-    assert recorder.take() == {}
-
-
 def test_monitoring_events_one_by_one(tmp_path: Path) -> None:
-    """Do the same with the events of `sys.monitoring`, which older interpreters do not have."""
-    ours = Recorded(tmp_path)
-    ours.load()
+    """Give the recorder the events of `sys.monitoring`, which older interpreters do not have."""
+    names: dict[str, Any] = {}
+    exec(compile(SOURCE, str(tmp_path / "ours.py"), "exec"), names)  # noqa: S102
 
     class Monitoring:
         DISABLE = object()
@@ -185,17 +78,17 @@ def test_monitoring_events_one_by_one(tmp_path: Path) -> None:
     recorder = spectrum.MonitoringRecorder(failures.Places(str(tmp_path)).relative, monitoring, 4)
     recorder.start()
     recorder.start()
-    code = ours.names["branch"].__code__
+    code = names["branch"].__code__
     for _ in range(2):
         assert recorder._function(code, 0) is Monitoring.DISABLE
-    assert recorder._function(test_branches.__code__, 0) is Monitoring.DISABLE
+    assert recorder._function(test_ranges.__code__, 0) is Monitoring.DISABLE
     for line in (3, 4):
         assert recorder._line(code, line) is Monitoring.DISABLE
     assert recorder.take() == {"ours.py": [3, 4]}
     recorder.stop()
     recorder.stop()
-    names = [entry[0] for entry in monitoring.taken if isinstance(entry, tuple)]
-    assert [names.count(name) for name in ("use_tool_id", "restart_events", "set_local_events", "free_tool_id")] == [
+    asked = [entry[0] for entry in monitoring.taken if isinstance(entry, tuple)]
+    assert [asked.count(name) for name in ("use_tool_id", "restart_events", "set_local_events", "free_tool_id")] == [
         1, 2, 1, 1,
     ]  # fmt: skip
 
@@ -233,15 +126,17 @@ def test_other_versions_of_python_say_the_same(tmp_path: Path, version: str) -> 
     script = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from sandbox.probe import failures, spectrum
+from sandbox.probe import failures, importing, spectrum
 recorder = spectrum.recorder(failures.Places(sys.argv[2]).relative)
-recorder.start(); recorder.resume()
+if isinstance(recorder, spectrum.MarkRecorder):
+    importing.watch(recorder.mark)
+recorder.start()
 sys.path.insert(0, sys.argv[2])
 import ours
-recorder.pause(); recorder.take()
+recorder.take()
 for call in (lambda: ours.branch(1), lambda: ours.branch(0), lambda: ours.loop(0), lambda: list(ours.generate(1)),
              lambda: ours.branch(1)):
-    recorder.start(); recorder.resume(); call(); recorder.pause()
+    recorder.start(); call()
     print(recorder.take().get("ours.py"))
 recorder.stop()
 """

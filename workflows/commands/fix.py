@@ -26,10 +26,17 @@ FINISHED = {"verified", "no-diff", "usage", "budget"}
 """How a run stands that has come to its end; to resume it only tells its result again."""
 
 
+def _importing_graph() -> Task[Any]:
+    """Import the graph in a thread: LangGraph takes most of a second, in which the repository is read."""
+    # Two threads that import pydantic, which imports its parts when they are asked for, can wait for each other for
+    # ever. What the main thread needs of it is therefore there before the other thread starts.
+    import_module("workflows.settings")
+    return Task(lambda: import_module("workflows.graph"), "graph")
+
+
 def fix(arguments: argparse.Namespace, started: float) -> int:
     """Repair the repository that `arguments.path` lies in; return the exit code."""
-    # LangGraph takes most of a second to import: that passes while the repository is read and the sandbox starts.
-    graph = Task(lambda: import_module("workflows.graph"), "graph")
+    graph = _importing_graph()
 
     def begin(events: Events) -> tuple[Job, bool]:
         from workflows.job import Job, kept
@@ -56,7 +63,7 @@ def fix(arguments: argparse.Namespace, started: float) -> int:
 
 def resume(arguments: argparse.Namespace, started: float) -> int:
     """Go on with a run; return the exit code."""
-    graph = Task(lambda: import_module("workflows.graph"), "graph")
+    graph = _importing_graph()
 
     def begin(events: Events) -> tuple[Job, bool]:
         from workflows.job import Job, restored

@@ -36,6 +36,17 @@ def signature(node: FunctionNode, *, method: bool) -> Signature:
     return Signature(tuple(names[skip:]), required, keyword, bool(node.args.vararg or node.args.kwarg))
 
 
+def _initial(value: ast.expr) -> bool:
+    """Whether a value is what something starts from: an empty container, or a number."""
+    if isinstance(value, (ast.List, ast.Set, ast.Tuple)):
+        return not value.elts
+    if isinstance(value, ast.Dict):
+        return not value.keys
+    if isinstance(value, ast.Call):
+        return not value.args and isinstance(value.func, ast.Name) and value.func.id in {"set", "list", "dict", "deque"}
+    return isinstance(value, ast.Constant) and isinstance(value.value, (int, float, str))
+
+
 @dataclass(frozen=True, slots=True)
 class PoolEntry:
     """An expression of a unit that could stand elsewhere."""
@@ -171,6 +182,29 @@ class UnitScope:
                 for alias in child.names:
                     self._bind(alias.asname or alias.name.split(".")[0], self.file.span(child)[0], within)
             self._walk(child, inside)
+
+    @cached_property
+    def untouched(self) -> frozenset[str]:
+        """Local names that start empty, or as a number, and never change although they are read: a step is missing."""
+        started: Counter[str] = Counter()
+        changed: set[str] = set()
+        for node in self.nodes:
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+                started[name] += 1
+                if not _initial(node.value):
+                    changed.add(name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                started[node.id] += 0
+            elif isinstance(node, ast.AugAssign):
+                changed.update(n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))
+            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
+                changed.update(n.id for n in (node.value,) if isinstance(n, ast.Name))
+            elif isinstance(node, ast.Call):
+                # A method may fill what it is called on, and a function what it is given.
+                parts = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
+                changed.update(n.id for n in parts if isinstance(n, ast.Name))
+        return frozenset(n for n, count in started.items() if count == 1 and n not in changed and n not in self.unused)
 
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:

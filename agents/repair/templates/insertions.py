@@ -22,6 +22,7 @@ def typical(site: Site) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     for rank, name in enumerate(names[:12]):
         guess, score = guesses[name], -0.1 * rank + (0.5 if name in site.scope.unused else 0.0)
+        score += 1.2 if name in site.scope.untouched else 0.0
         bound = name in site.scope.bindings or "." in name
         if guess == "list":
             found += [(f"{name}.append({v})", score - 0.1 * i) for i, v in enumerate(values) if v != name]

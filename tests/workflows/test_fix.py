@@ -271,7 +271,7 @@ THREE_BUGS: dict[str, str | bytes] = {
 
 
 def test_independent_bugs_are_repaired_in_turn(quick: Run, repository: Make) -> None:
-    ran = quick("fix", repository(THREE_BUGS), "--budget", "60")
+    ran = quick("fix", repository(THREE_BUGS), "--budget", "40")
     assert ran.code == 0, ran.err
     assert "seem to have 3 causes" in ran.err
     assert FIXED in ran.out

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +17,7 @@ from agents.edits import apply_edits, decode, edited_files
 from agents.errors import EditError
 from agents.results import Edit
 from sandbox.errors import UnsafePath
+from sandbox.syntax import parse
 from sandbox.tree import Entry, Tree, checked_path
 
 Reason = Literal[
@@ -312,9 +312,7 @@ def _ellipses(tree: ast.Module) -> int:
 def parsed(text: str) -> ast.Module | str:
     """Return the syntax tree, or in one line what is wrong."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
+        return parse(text)
     except SyntaxError as error:
         line = (
             split_lines(text)[error.lineno - 1].strip()

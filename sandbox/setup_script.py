@@ -16,6 +16,7 @@ from sandbox.declarations import (
     strings,
     text_of,
 )
+from sandbox.syntax import parse
 from sandbox.tree import Tree
 
 
@@ -112,7 +113,7 @@ def setup_script(tree: Tree) -> Declared:
     """Read the literals among the arguments of `setup(…)` in `setup.py`."""
     found = Declared()
     try:
-        module = ast.parse(text_of(tree, "setup.py"))
+        module = parse(text_of(tree, "setup.py"))
     except (SyntaxError, ValueError, RecursionError):
         return found
     values = _Values(tree, module)

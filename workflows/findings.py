@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import subprocess
@@ -13,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
+from sandbox.syntax import parse
 from workflows.errors import Unusable
 
 RULES = (
@@ -105,7 +105,7 @@ def syntax(path: str, data: bytes) -> list[Finding]:
     """Return the syntax error of a Python, JSON or TOML file, if it has one."""
     try:
         if path.endswith((".py", ".pyi")):
-            ast.parse(data)
+            parse(data)
         elif path.endswith(".json"):
             json.loads(data)
         elif path.endswith(".toml"):

@@ -16,6 +16,7 @@ from agents.edits import apply_edits
 from agents.repair.behaviour import Profile, clusters, profile
 from agents.results import Candidate
 from sandbox.runners.trial_results import Behaviours
+from sandbox.syntax import parse
 
 WEIGHTS: Mapping[str, float] = {
     "prior": 1.0,
@@ -220,7 +221,7 @@ def _literals(texts: Sequence[str] | object) -> frozenset[str]:
     found: set[str] = set()
     for text in texts if isinstance(texts, (list, tuple)) else list(texts):  # type: ignore[call-overload]
         try:
-            tree = ast.parse(text)
+            tree = parse(text)
         except (SyntaxError, ValueError, RecursionError):
             continue
         for node in ast.walk(tree):

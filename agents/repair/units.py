@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Literal
 
 from agents.edits import Source, decode
 from agents.errors import EditError
+from sandbox.syntax import parse
 from sandbox.tree import Tree
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -71,9 +71,7 @@ class SourceFile:
         self.source = source
         self.text = source.text
         self.newline = source.newline
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.tree = ast.parse(self.text)
+        self.tree = parse(self.text)
         self._starts = [0, *(m.end() for m in _LINE_END.finditer(self.text))]
         self._ascii = self.text.isascii()
 

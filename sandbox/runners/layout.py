@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from sandbox.syntax import parse
 from sandbox.tree import Tree
 
 MAX_FILES = 400
@@ -134,7 +135,7 @@ def _holders(tree: Tree) -> dict[str, set[str]]:
 def _imports(source: str) -> set[str]:
     """Return the top-level names of absolute imports."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return set()
     names: set[str] = set()

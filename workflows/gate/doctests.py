@@ -6,10 +6,12 @@ import ast
 import doctest
 from collections import Counter
 
+from sandbox.syntax import parse
+
 
 def _examples(data: bytes) -> Counter[tuple[str, str]]:
     try:
-        module = ast.parse(data)
+        module = parse(data)
     except (SyntaxError, ValueError, RecursionError):
         return Counter()
     found: Counter[tuple[str, str]] = Counter()

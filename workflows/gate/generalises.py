@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from sandbox.syntax import parse
 from sandbox.tree import Tree
 from workflows.gate.clean_room import CleanRoom
 from workflows.gate.probing import Probed
@@ -64,6 +65,6 @@ def _always(base: Tree, probed: Probed | None, root: str, static: Static) -> lis
 
 def _defines(source: bytes, name: str) -> bool:
     try:
-        return any(isinstance(n, ast.ClassDef) and n.name == name for n in ast.walk(ast.parse(source)))
+        return any(isinstance(n, ast.ClassDef) and n.name == name for n in ast.walk(parse(source)))
     except (SyntaxError, ValueError, RecursionError):
         return False

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
+from sandbox.syntax import parse
+
 CALLS = 10
 """Calls that are varied for each test."""
 NEIGHBOURS = 12
@@ -106,7 +108,7 @@ def branches(files: Mapping[str, bytes]) -> int:
     count = 0
     for data in files.values():
         try:
-            module = ast.parse(data)
+            module = parse(data)
         except (SyntaxError, ValueError, RecursionError):
             continue
         kinds = (ast.If, ast.IfExp, ast.Match, ast.BoolOp, ast.Dict, ast.Try, ast.Compare, ast.While, ast.Subscript)

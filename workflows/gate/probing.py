@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sandbox.runners.report import Outcome, TestReport
+from sandbox.syntax import parse
 from workflows.gate.perturbing import CALLS, DIGITS, HELPERS, NEIGHBOURS
 
 _HELPERS = """
@@ -193,7 +194,7 @@ class _Rewriter(ast.NodeTransformer):
             first = node.args.args[0].arg if self._class and node.args.args else None
             case: ast.expr = ast.Name(first, ast.Load()) if first == "self" else ast.Constant(None)
             how = f"{self._prefix}how"
-            ending = ast.parse(
+            ending = parse(
                 f"{how} = ''\ntry:\n    pass\nexcept BaseException as {how}_e:\n"
                 f"    {how} = type({how}_e).__name__\nfinally:\n    {self._prefix}end(None, {how})\n"
             ).body
@@ -246,7 +247,7 @@ def rewrite(path: str, source: bytes, targets: Mapping[str, str], root: str) -> 
 
     """
     try:
-        module = ast.parse(source)
+        module = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return None
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -257,7 +258,7 @@ def rewrite(path: str, source: bytes, targets: Mapping[str, str], root: str) -> 
     if not found:
         return None
     nonce = f"probe {word}"
-    helpers = ast.parse(
+    helpers = parse(
         (_HELPERS + HELPERS)
         .format(root=root.rstrip("/") + "/", nonce=nonce, calls=CALLS, neighbours=NEIGHBOURS, digits=DIGITS)
         .replace("QQ", f"_{word}_")

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from sandbox.syntax import parse
+
 _TRIVIAL = frozenset(map(repr, (None, True, False, 0, 1, -1, 0.0, 1.0, -1.0, "", b"", (), [], {}, ...)))
 
 
@@ -52,7 +54,7 @@ def literals_of_tests(source: bytes, functions: Iterable[str]) -> frozenset[str]
 
     """
     try:
-        module = ast.parse(source)
+        module = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return frozenset()
     wanted = set(functions)
@@ -136,6 +138,6 @@ def special_cases(
 
 def _parsed(data: bytes) -> list[tuple[str, str, int]]:
     try:
-        return list(_deciding(ast.parse(data)))
+        return list(_deciding(parse(data)))
     except (SyntaxError, ValueError, RecursionError):
         return []

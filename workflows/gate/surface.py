@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 
 from sandbox.runners.report import Harness, TestReport
+from sandbox.syntax import parse
 from sandbox.tree import Tree
 
 _TEST_FOLDERS = frozenset({"test", "tests", "testsuite", "testsuites", "unittests"})
@@ -51,7 +52,7 @@ def _is_doctest(node_id: str) -> bool:
 
 def _imported_names(source: bytes) -> set[str]:
     try:
-        module = ast.parse(source)
+        module = parse(source)
     except (SyntaxError, ValueError):
         return set()
     names: set[str] = set()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Mapping
 
+from sandbox.syntax import parse
 from workflows.gate.tamper_reader import Reader, TestNames, Trace
 
 
@@ -44,7 +44,7 @@ def review(
 def read(path: str, data: bytes, names: TestNames) -> list[Trace]:
     """Return everything in one file that matters, known or new, in order of lines."""
     try:
-        module = ast.parse(data)
+        module = parse(data)
     except (SyntaxError, ValueError, RecursionError):
         return _read_text(path, data)
     reader = Reader(path, module, names)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sandbox.syntax import parse
 from sandbox.workspace import apply
 from workflows.findings import Finding, inspect_files, new_findings
 from workflows.gate.static import surface_of
@@ -75,7 +76,7 @@ def _size(changed: tuple[str, ...], patch: bytes) -> Iterator[Remark]:
 
 def _parsed(data: bytes) -> ast.Module:
     try:
-        return ast.parse(data)
+        return parse(data)
     except (SyntaxError, ValueError, RecursionError):
         return ast.Module([], [])
 

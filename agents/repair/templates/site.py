@@ -13,6 +13,7 @@ from agents.repair.guesses import Guess, compatible
 from agents.repair.hints import Hints
 from agents.repair.scopes import BUILTINS, ModuleScope, UnitScope
 from agents.repair.units import FUNCTIONS, Place, SourceFile, Unit, own_expressions
+from sandbox.syntax import parse_expression
 
 # Binding strength, loosest first, as the grammar has it.
 (
@@ -184,7 +185,7 @@ class Site:
             return False
         try:
             segment = self.file.segment(node)
-            return ast.dump(ast.parse(segment, mode="eval").body) == ast.dump(node).replace("Store()", "Load()")
+            return ast.dump(parse_expression(segment)) == ast.dump(node).replace("Store()", "Load()")
         except (SyntaxError, ValueError, IndexError, UnicodeDecodeError):
             return False
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from agents.errors import EditError
-from agents.results import Candidate, Edit
+from agents.results import Candidate, Edit, NewFile
 from sandbox.tree import Entry, Tree
 
 
@@ -122,12 +122,29 @@ def edited_files(tree: Tree, edits: Iterable[Edit]) -> dict[str, bytes]:
     return changed
 
 
-def apply_candidate(tree: Tree, candidate: Candidate) -> Tree:
-    """Return the tree with the candidate's edits made, every other byte and mode as it was.
+def apply_changes(
+    tree: Tree, edits: Iterable[Edit], created: Iterable[NewFile] = (), deleted: Iterable[str] = ()
+) -> Tree:
+    """Return the tree with files edited, added and removed, every other byte and mode as it was.
 
     Raises:
-        EditError: see `edited_files`.
+        EditError: see `edited_files`; also a file to add that is there already, or one to remove that is not.
 
     """
-    changed = edited_files(tree, candidate.edits)
-    return tree.replaced({path: Entry(data, "file", tree[path].executable) for path, data in changed.items()})
+    changed: dict[str, Entry | None] = {
+        path: Entry(data, "file", tree[path].executable) for path, data in edited_files(tree, edits).items()
+    }
+    for new in created:
+        if new.path in tree:
+            raise EditError(f"{new.path} is there already")
+        changed[new.path] = Entry(new.text.encode("utf-8"))
+    for path in deleted:
+        if path not in tree:
+            raise EditError(f"{path} is not there")
+        changed[path] = None
+    return tree.replaced(changed)
+
+
+def apply_candidate(tree: Tree, candidate: Candidate) -> Tree:
+    """Return the tree with the candidate's changes made; see `apply_changes`."""
+    return apply_changes(tree, candidate.edits, candidate.created, candidate.deleted)

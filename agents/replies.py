@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.edits import apply_edits, decode, edited_files
+from agents.edits import apply_changes, apply_edits, decode
 from agents.errors import EditError
-from agents.results import Edit
+from agents.results import Edit, NewFile
 from sandbox.errors import UnsafePath
 from sandbox.syntax import parse
-from sandbox.tree import Entry, Tree, checked_path
+from sandbox.tree import Tree, checked_path
 
 Reason = Literal[
     "no edit", "malformed", "cut off", "unknown path", "unmatched", "ambiguous", "elided", "unparsable", "no change"
@@ -35,14 +35,6 @@ class ReplyRefused(EditError):
         """Keep the reason apart from its explanation."""
         super().__init__(message)
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """A file that the base does not have."""
-
-    path: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +58,7 @@ class Changes:
             EditError: the tree is not the one that the reply was read against.
 
         """
-        changed: dict[str, Entry | None] = {
-            path: Entry(data, "file", tree[path].executable) for path, data in edited_files(tree, self.edits).items()
-        }
-        for new in self.created:
-            if new.path in tree:
-                raise EditError(f"{new.path} is there already")
-            changed[new.path] = Entry(new.text.encode("utf-8"))
-        for path in self.deleted:
-            if path not in tree:
-                raise EditError(f"{path} is not there")
-            changed[path] = None
-        return tree.replaced(changed)
+        return apply_changes(tree, self.edits, self.created, self.deleted)
 
 
 class TreeTexts(Mapping[str, str]):

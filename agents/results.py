@@ -35,8 +35,16 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file that the base does not have."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A proposed change to source files."""
+    """A proposed change to files."""
 
     edits: tuple[Edit, ...]
     """Not overlapping, sorted by path and start."""
@@ -47,11 +55,17 @@ class Candidate:
     prior: float = 0.0
     """Natural logarithm of how likely the kind of change is, before any run."""
     tier: int = 0
+    created: tuple[NewFile, ...] = ()
+    """Files that are added, sorted by path."""
+    deleted: tuple[str, ...] = ()
+    """Paths that are removed, sorted."""
 
     @property
     def id(self) -> str:
-        """First 12 hexadecimal digits of the SHA-256 of the edits."""
+        """First 12 hexadecimal digits of the SHA-256 of everything that is changed."""
         text = "\0".join(f"{e.path}\0{e.start}\0{e.end}\0{e.replacement}" for e in self.edits)
+        text += "".join(f"\0+{new.path}\0{new.text}" for new in self.created)
+        text += "".join(f"\0-{path}" for path in self.deleted)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 

@@ -22,7 +22,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "sandbox.limits": ("Limits",),
     "sandbox.protocol": ("Environment", "EnvironmentDefinition"),
     "sandbox.runners.report": ("Frame", "Harness", "Outcome", "TestReport", "TestResult"),
-    "agents.results": ("Candidate", "Edit", "Failure", "Repair", "RepairResult", "Suspect"),
+    "agents.results": ("Candidate", "Edit", "Failure", "NewFile", "Repair", "RepairResult", "Suspect"),
     "workflows.verdicts": ("Allowances", "Baseline", "Check", "GateCase", "GateReport"),
     "workflows.state": (
         "Delivery", "Ending", "Intake", "Plan", "Proposal", "Request", "Review", "Step", "Suspicion", "Verdict",

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from agents.errors import EditError
-from agents.replies import Changes, Draft, NewFile, ReplyRefused, TreeTexts, applied, edits_between, read_changes
-from agents.results import Edit
+from agents.replies import Changes, Draft, ReplyRefused, TreeTexts, applied, edits_between, read_changes
+from agents.results import Edit, NewFile
 from benchmarks.agents.fuzz_replies import fuzz
 from sandbox.tree import Entry, Tree
 

@@ -70,6 +70,7 @@ class Candidate:
 
 
 Verdict = Literal["passed", "failed", "error", "timeout", "crashed"]
+Kind = Literal["fix", "feature", "test", "refactor", "upgrade", "security", "question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +114,197 @@ class RepairResult:
     suspects: tuple[Suspect, ...] = ()
     doubtful: tuple[Repair, ...] = ()
     """Candidates that passed but that the search does not stand for; best first."""
+
+
+# The planner's
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a plan."""
+
+    goal: str
+    targets: tuple[str, ...]
+    """Node ids of tests that must pass after it; empty where no test shows it yet."""
+    criteria: tuple[str, ...]
+    """Sentences; the step is done when all hold."""
+    places: tuple[str, ...] = ()
+    """Where to work: `path` or `path::name`; a path that does not exist is to be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps that lead from the request to the diff, in order."""
+
+    steps: tuple[Step, ...]
+    kind: Kind = "fix"
+    restated: str = ""
+    """The request in one or two sentences of the planner's own, for a person to check."""
+    origin: str = "rules"
+    """Who made it: `rules`, `person`, or the model's name."""
+    notes: tuple[str, ...] = ()
+    """Sentences about how it came about, for a person: places left out, a model that could not be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The request cannot be worked on before a person has answered these."""
+
+    questions: tuple[str, ...]
+    """One to five sentences."""
+    reason: str
+    """Why it cannot be understood, in one sentence."""
+    origin: str = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What came of trying a step: a reason for another plan."""
+
+    step: int
+    """Index of the step in the plan, from 0."""
+    reason: Literal["tests fail", "gate refused", "not localised", "no progress", "cannot be written", "budget"]
+    sentence: str
+    """What happened, in one sentence; untrusted, as tests and models have a say in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The planner has no better plan than the one that failed."""
+
+    reason: str
+
+
+# The reviewer's
+
+Severity = Literal["blocking", "warning", "note"]
+Category = Literal["scope", "correctness", "tests", "secret", "security", "debugging", "claim", "instruction"]
+"""`claim`: words in the diff that say how good it is; `instruction`: words in the diff that address its readers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a reader of the diff objects to or points out."""
+
+    severity: Severity
+    category: Category
+    sentence: str
+    path: str = ""
+    """Empty where it is about the diff as a whole."""
+    line: int = 0
+    """Of the file after the diff (before it, where the line was removed); 0 where it is about the whole file."""
+    origin: str = "rules"
+    """`rules`, or the model's name: what a model says is never more than an objection to be looked into."""
+
+    def __str__(self) -> str:
+        """Return the finding with its place."""
+        place = f"{self.path}:{self.line}: " if self.line else f"{self.path}: " if self.path else ""
+        return place + self.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What a reader found in a diff; that there is nothing proves nothing."""
+
+    findings: tuple[Finding, ...]
+    """The most severe first."""
+    complete: bool
+    """Whether a model read all of it; without a model never."""
+    notes: tuple[str, ...] = ()
+    """Sentences for a person: what was not read, and why."""
+
+    @property
+    def objections(self) -> tuple[Finding, ...]:
+        """The findings that should go back to who wrote the diff."""
+        return tuple(f for f in self.findings if f.severity == "blocking")
+
+
+# The unit-test agent's
+
+
+@dataclass(frozen=True, slots=True)
+class StatedFailure:
+    """Why a new test fails on the base: what was stated before it ran, and what the run said."""
+
+    node_id: str
+    exception: str
+    """Type name, as stated and as seen."""
+    reason: str
+    """What the writer says is wrong or missing, in one sentence."""
+    message: str = ""
+    """What the run on the base said."""
+
+
+TestFault = Literal[
+    "unparsable", "no test", "not stated", "bad reason", "asserts nothing", "always fails", "skipped", "forbidden",
+    "not collected", "not run", "passed", "wrong exception", "own mistake", "fixture error", "unsteady",
+]  # fmt: skip
+"""What can be wrong with a new test."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestRefused:
+    """A test that was written and not kept."""
+
+    __test__ = False
+
+    fault: TestFault
+    sentence: str
+    """For the model and for a person."""
+    test: str = ""
+    """Name of the test function; empty where it is about the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTests:
+    """New tests that fail on the base for the stated reasons."""
+
+    candidate: Candidate
+    """Only adds files, and only test files."""
+    stated: tuple[StatedFailure, ...]
+    """At least one; in the order of the file."""
+    refused: tuple[TestRefused, ...] = ()
+    """What was wrong with earlier attempts."""
+
+    @property
+    def node_ids(self) -> tuple[str, ...]:
+        """The tests that fail now and have to pass in the end."""
+        return tuple(one.node_id for one in self.stated)
+
+
+@dataclass(frozen=True, slots=True)
+class NoTests:
+    """No test could be written that fails for a stated reason."""
+
+    reason: str
+    refused: tuple[TestRefused, ...] = ()
+
+
+# The answerer's
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Lines that an answer rests on; they exist, and the model was shown them."""
+
+    path: str
+    first: int
+    last: int
+    symbol: str = ""
+
+    def __str__(self) -> str:
+        """Return `path:first-last`."""
+        return f"{self.path}:{self.first}" + (f"-{self.last}" if self.last > self.first else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question's answer from the repository."""
+
+    text: str
+    """Citations stand in it as `[path:first-last]`; empty where no model answered."""
+    citations: tuple[Citation, ...]
+    """In the order of the text; without a model, the best passages."""
+    origin: str = "search"
+    """`search`, or the model's name."""
+    notes: tuple[str, ...] = ()

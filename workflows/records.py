@@ -22,10 +22,14 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "sandbox.limits": ("Limits",),
     "sandbox.protocol": ("Environment", "EnvironmentDefinition"),
     "sandbox.runners.report": ("Frame", "Harness", "Outcome", "TestReport", "TestResult"),
-    "agents.results": ("Candidate", "Edit", "Failure", "NewFile", "Repair", "RepairResult", "Suspect"),
+    "agents.results": (
+        "Answer", "Candidate", "Citation", "Edit", "Evidence", "Failure", "Finding", "NewFile", "NoTests", "Plan",
+        "Questions", "Repair", "RepairResult", "Reviewed", "StatedFailure", "Step", "Suspect", "TestRefused",
+        "Unchanged", "WrittenTests",
+    ),
     "workflows.verdicts": ("Allowances", "Baseline", "Check", "GateCase", "GateReport"),
     "workflows.state": (
-        "Delivery", "Ending", "Intake", "Plan", "Proposal", "Request", "Review", "Step", "Suspicion", "Verdict",
+        "Delivery", "Ending", "Intake", "Proposal", "Request", "Review", "Suspicion", "Verdict",
     ),
 }  # fmt: skip
 """Module → names of the types that a record may hold."""

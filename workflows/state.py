@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, TypedDict
 
-from agents.results import Suspect
+from agents.results import Kind, Plan, Step, Suspect
 from workflows.verdicts import Allowances
 
-Kind = Literal["fix", "feature", "test", "refactor", "upgrade", "security", "question"]
+__all__ = [
+    "Delivery", "Ending", "Intake", "Kind", "Plan", "Proposal", "Request", "Review", "RunState", "StateDelta", "Step",
+    "Suspicion", "Verdict", "appended",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +59,6 @@ class Intake:
     """Longest of the full runs."""
     open_seconds: float
     """How long a fresh workspace took to open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a plan."""
-
-    goal: str
-    targets: tuple[str, ...]
-    criteria: tuple[str, ...]
-    """Sentences; the step is done when all hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The steps that lead from the request to the diff, in order."""
-
-    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,8 @@ class AllowancesOf(_Part):
     configuration: bool
     paths: list[str]
     added_tests: list[str]
+    interface: list[str]
+    upgrades: list[str]
 
 
 class TargetOf(_Part):

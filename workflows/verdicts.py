@@ -12,9 +12,14 @@ from sandbox.runners.report import Harness, TestReport
 from sandbox.tree import Tree
 
 CheckName = Literal[
-    "applies", "scope", "tests-untouched", "tamper", "targets-failed-before", "targets-pass", "nothing-broken",
-    "no-new-findings", "repeatable", "generalises",
+    "applies", "scope", "tests-untouched", "tamper", "added-tests", "environment", "targets-failed-before",
+    "added-failed-before", "targets-pass", "added-pass", "added-matter", "nothing-broken", "change-covered",
+    "interface", "no-new-findings", "repeatable", "generalises",
 ]  # fmt: skip
+
+Claim = Literal["repairs", "adds", "preserves"]
+"""What a patch is said to do: make failing tests of the base pass, make tests pass that it brings along (a reproduced
+issue, a feature's acceptance), or change nothing that can be observed (a refactoring, an upgrade)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,11 @@ class Allowances:
     """Glob patterns of the only paths that may change; empty allows all others."""
     added_tests: tuple[str, ...] = ()
     """Glob patterns of test files that may be added (as reproducing tests) where `tests` is false."""
+    interface: tuple[str, ...] = ()
+    """Glob patterns of public names (`shop.cart.discount`, or `discount`) that a preserving patch may remove or change
+    without a flag, because the request asks for it."""
+    upgrades: tuple[str, ...] = ()
+    """Names of the distributions whose declared versions may change; empty allows all, and flags them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,8 @@ class Baseline:
     flaky: tuple[str, ...]
     """Node ids whose outcome differed between runs; they are never evidence."""
     targets: tuple[Failure, ...]
-    """The tests that the request is about: they fail steadily, in this way."""
+    """The tests that the request is about: they fail steadily, in this way. Empty where a patch only adds or preserves;
+    whatever is named here is demanded."""
 
     @property
     def steady(self) -> frozenset[str]:
@@ -75,6 +86,20 @@ class GateCase:
     allowances: Allowances = field(default_factory=Allowances)
     repeats: int = 2
     """How many clean-room runs of the patched tree must agree."""
+    claim: Claim = "repairs"
+    """`repairs` needs `baseline.targets`, `adds` needs `added_targets`, `preserves` takes neither."""
+    added_targets: tuple[Failure, ...] = ()
+    """Tests in test files that the patch adds, each with the exception with which it fails on the base once its file is
+    there. Where that file cannot even be collected on the base (a new module, a new name), the exception is the one
+    that its collection ends with, such as `ImportError`. Also allowed where the claim is `repairs`."""
+    environment_after: Environment | None = None
+    """For an upgrade: what the patched tree's own declarations install; the base runs in `environment`. Only where
+    the request allows configuration to change."""
+
+    @property
+    def patched_environment(self) -> Environment:
+        """What the patched tree is judged in."""
+        return self.environment if self.environment_after is None else self.environment_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +117,15 @@ class GateReport:
     """`Tree.digest` of the base that the patch was judged on."""
     flaky: tuple[str, ...] = ()
     """Tests that were seen to be flaky on the base only now, when the base was run again because of them."""
+    before: tuple[TestReport, ...] = ()
+    """Runs of the base with the test files that the patch adds: all tests, then the added files alone."""
+    whole: tuple[TestReport, ...] = ()
+    """Runs of the whole patched tree, added tests included; one for each of `before`, run in the same way."""
+    hollow: tuple[TestReport, ...] = ()
+    """Runs of the added tests where the functions that the patch touches are emptied: what passes there proves nothing.
+    """
+    covering: tuple[str, ...] = ()
+    """Steady tests that run lines which a preserving patch changes, sorted."""
 
     @property
     def passed(self) -> bool:

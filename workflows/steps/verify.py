@@ -133,6 +133,8 @@ class VerifiedPatch:
         """
         _require(report.patch == case.patch, "the report is about another patch")
         _require(report.base_digest == case.base.digest, "the report is about another base")
+        proven = case.claim == "repairs" and not case.added_targets and case.environment_after is None
+        _require(proven, "what it claims cannot be judged yet")
         _require(tuple(check.name for check in report.checks) == ORDER, "the report does not hold every condition once")
         refused = next((check for check in report.checks if not check.passed), None)
         _require(refused is None, f"the gate refused it ({refused.name}): {refused.reason}" if refused else "")

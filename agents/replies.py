@@ -21,8 +21,9 @@ from sandbox.syntax import parse
 from sandbox.tree import Tree, checked_path
 
 Reason = Literal[
-    "no edit", "malformed", "cut off", "unknown path", "unmatched", "ambiguous", "elided", "unparsable", "no change"
-]
+    "no edit", "malformed", "cut off", "unknown path", "unmatched", "ambiguous", "elided", "unparsable", "no change",
+    "read-only",
+]  # fmt: skip
 LINE_END = re.compile(r"\r\n|\r|\n")
 MAX_REPLY = 2_000_000
 """Characters; nothing that a model writes in earnest is longer."""

@@ -22,7 +22,7 @@ setup: $(STAMP)  ## make .venv and install greendiff with its development tools
 demo: $(STAMP)  ## repair a real bug in examples/ with the embedded defaults
 	@$(BIN)/python examples/demo.py
 
-test: $(STAMP)  ## run the tests (those that need Docker or bubblewrap say so when skipped)
+test: $(STAMP)  ## run the tests (those that need Docker, bubblewrap or the local model say so when skipped)
 	@$(BIN)/python -m pytest
 
 check: $(STAMP)  ## types, lint, layers, file sizes

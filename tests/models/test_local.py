@@ -29,17 +29,10 @@ from agents.models.local import LocalServer, available
 from agents.models.probe import probe
 from agents.models.protocol import ChatRequest, message
 from agents.models.tiers import Tier
+from tests.real_model import REAL
 
 CONTENT = b"GGUF" + bytes(range(256)) * 40
 MODEL = LocalModel("tiny", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "CC0-1.0")
-REAL = Path(
-    os.environ.get("GREENDIFF_TEST_GGUF")
-    or Path.home() / ".cache" / "local-model" / "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
-)
-real_model = pytest.mark.skipif(
-    not REAL.is_file() or available() is not None,
-    reason="needs a real model: ../shared/model/local_model.py fetch, and pip install xllamacpp",
-)
 
 
 @pytest.fixture
@@ -177,7 +170,7 @@ with LocalServer(Path(sys.argv[1]), name="qwen", context=512) as server:
 """
 
 
-@real_model
+@pytest.mark.model
 @pytest.mark.slow
 def test_a_real_model_answers_and_ends_when_its_owner_is_killed() -> None:
     owner = subprocess.Popen(

@@ -14,7 +14,9 @@ from workflows.errors import RecordError
 from workflows.findings import ruff_version
 from workflows.manifest import (
     SCHEMA,
+    SIDES,
     BaseOf,
+    EnvironmentOf,
     Manifest,
     SearchOf,
     Tables,
@@ -67,6 +69,8 @@ class Story:
     """Seconds by name of the step."""
     remarks: tuple[str, ...] = ()
     """What the review said."""
+    definition_after: EnvironmentDefinition | None = None
+    """Of `GateCase.environment_after`, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +112,21 @@ def bundle_files(verified: VerifiedPatch, case: GateCase, story: Story) -> dict[
     report = verified.report
     if verified.patch != case.patch or verified.base_digest != case.base.digest:
         raise NotVerified("the evidence is about another patch than the one that was verified")
-    tables = tables_of(case.baseline.reports, report.reports)
+    tables = tables_of(case.baseline.reports, report)
     files = {PATCH: verified.patch, UNCOMMITTED: story.uncommitted, TESTS: canonical(
         {node_id: row.model_dump(mode="json") for node_id, row in tables.items()})}  # fmt: skip
     manifest = Manifest(
         schema_version=SCHEMA, greendiff=greendiff_version(), ruff=ruff_version(),
         base=BaseOf(commit=story.commit, tree=case.base.digest, dirty=bool(story.uncommitted)),
-        environment=environment_of(case.environment, story.definition), harness=harness_of(case.harness),
+        environment=environment_of(case.environment, story.definition),
+        environment_after=_environment_after(case, story), harness=harness_of(case.harness),
         limits=limits_of(case.limits), allowances=allowances_of(case.allowances), repeats=case.repeats,
-        targets=[target_of(t) for t in case.baseline.targets], flaky=sorted(map(text, case.baseline.flaky)),
+        claim=case.claim, targets=[target_of(t) for t in case.baseline.targets],
+        added_targets=[target_of(t) for t in case.added_targets], flaky=sorted(map(text, case.baseline.flaky)),
         found_flaky=sorted(map(text, report.flaky)), before=[run_of(r) for r in case.baseline.reports],
-        after=[run_of(r) for r in report.reports], checks=[check_of(c) for c in report.checks],
+        after=[run_of(r) for r in report.reports], added_before=[run_of(r) for r in report.before],
+        added_after=[run_of(r) for r in report.whole], hollow=[run_of(r) for r in report.hollow],
+        covering=list(map(text, report.covering)), checks=[check_of(c) for c in report.checks],
         added_tests=list(map(text, report.added_tests)), gate_seconds=report.seconds,
         search=SearchOf(
             tier=story.tier, cost=float(story.cost), origin=text(story.origin), description=text(story.description),
@@ -132,6 +140,14 @@ def bundle_files(verified: VerifiedPatch, case: GateCase, story: Story) -> dict[
     plain = manifest.model_dump(mode="json") | {"files": {name: sha256(data) for name, data in files.items()}}
     files[MANIFEST] = canonical(plain | {"digest": digest_of(plain)})
     return files
+
+
+def _environment_after(case: GateCase, story: Story) -> EnvironmentOf | None:
+    if case.environment_after is None:
+        return None
+    if story.definition_after is None:
+        raise NotVerified("the evidence does not say how the environment of the patched tree is made")
+    return environment_of(case.environment_after, story.definition_after)
 
 
 def write_bundle(target: Path, verified: VerifiedPatch, case: GateCase, story: Story) -> Path:
@@ -185,7 +201,7 @@ def _problems(files: Mapping[str, bytes], manifest: Manifest, tables: Tables) ->
 
 def _table_problems(manifest: Manifest, tables: Tables) -> Iterator[str]:
     for node_id, row in tables.items():
-        if len(row.before) != len(manifest.before) or len(row.after) != len(manifest.after):
+        if any(len(getattr(row, side)) != len(getattr(manifest, side)) for side in SIDES):
             yield f"the table's row of {node_id} does not have a result for every run"
             break
     for node_id in manifest.flaky:

@@ -16,9 +16,9 @@ from sandbox.limits import Limits
 from sandbox.protocol import Ended, Environment, EnvironmentDefinition
 from sandbox.runners.report import Harness, Outcome, TestReport
 from workflows.errors import RecordError
-from workflows.verdicts import Allowances, Check, CheckName
+from workflows.verdicts import Allowances, Check, CheckName, Claim, GateReport
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 class _Part(BaseModel):
@@ -112,6 +112,12 @@ class RowOf(_Part):
     before: list[str]
     """Outcome in every run of the base, with the exception after a space where one was raised; "missing" where none."""
     after: list[str]
+    added_before: list[str]
+    """The same for every run of the base with the test files that the patch adds."""
+    added_after: list[str]
+    """And of the whole patched tree with them."""
+    hollow: list[str]
+    """And of that tree with the patch's functions emptied."""
 
 
 class CheckOf(_Part):
@@ -143,21 +149,34 @@ class SearchOf(_Part):
 class Manifest(_Part):
     """The whole document; `digest` is over everything else in it, and `files` over every other file of the bundle."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     greendiff: str
     ruff: str
     base: BaseOf
     environment: EnvironmentOf
+    environment_after: EnvironmentOf | None
+    """What the patched tree ran in, where that is another one."""
     harness: HarnessOf
     limits: LimitsOf
     allowances: AllowancesOf
     repeats: int
+    claim: Claim
     targets: list[TargetOf]
+    added_targets: list[TargetOf]
+    """Tests that the patch adds and is judged by, with the exception that each raises without it."""
     flaky: list[str]
     found_flaky: list[str]
     """Tests that were seen to be flaky on the base only when the patch was judged."""
     before: list[RunOf]
     after: list[RunOf]
+    added_before: list[RunOf]
+    """Runs of the base with the test files that the patch adds."""
+    added_after: list[RunOf]
+    """Runs of the whole patched tree, those files included."""
+    hollow: list[RunOf]
+    """Runs of the added tests with the functions emptied that the patch touches."""
+    covering: list[str]
+    """Steady tests that run lines which a preserving patch changes."""
     checks: list[CheckOf]
     added_tests: list[str]
     gate_seconds: float
@@ -167,6 +186,8 @@ class Manifest(_Part):
 
 
 Tables = dict[str, RowOf]
+SIDES: Final = ("before", "after", "added_before", "added_after", "hollow")
+"""Names of the sides of a table, and of the lists of runs in the manifest."""
 
 
 def sha256(data: bytes) -> str:
@@ -251,13 +272,17 @@ def _cells(report: TestReport) -> dict[str, str]:
     return found
 
 
-def tables_of(before: Sequence[TestReport], after: Sequence[TestReport]) -> Tables:
-    """Return both test tables, by node id."""
-    first, second = [_cells(r) for r in before], [_cells(r) for r in after]
-    ids = sorted({node_id for cells in (*first, *second) for node_id in cells})
+def tables_of(before: Sequence[TestReport], report: GateReport) -> Tables:
+    """Return the tables of a verdict and of the runs of the base before it, by node id."""
+    sides = {
+        "before": before, "after": report.reports,
+        "added_before": report.before, "added_after": report.whole, "hollow": report.hollow,
+    }  # fmt: skip
+    cells = {side: [_cells(run) for run in runs] for side, runs in sides.items()}
+    ids = sorted({node_id for runs in cells.values() for run in runs for node_id in run})
     return {
-        i: RowOf(before=[c.get(i, "missing") for c in first], after=[c.get(i, "missing") for c in second]) for i in ids
-    }
+        i: RowOf(**{side: [run.get(i, "missing") for run in runs] for side, runs in cells.items()}) for i in ids
+    }  # fmt: skip
 
 
 def harness_of(harness: Harness) -> HarnessOf:

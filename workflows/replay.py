@@ -20,12 +20,29 @@ from sandbox.workspace import apply, snapshot_commit
 from workflows.bundle import Bundle, greendiff_version
 from workflows.errors import Usage
 from workflows.findings import ruff_version
-from workflows.manifest import Manifest, RunOf, Tables, check_of, environment_name, run_of, tables_of, text
+from workflows.manifest import (
+    EnvironmentOf,
+    Manifest,
+    RunOf,
+    Tables,
+    check_of,
+    environment_name,
+    run_of,
+    tables_of,
+    text,
+)
 from workflows.steps.verify import judge
 from workflows.verdicts import Allowances, Baseline, GateCase, GateReport
 
 BASE_SEED = 201
 """Hash seed of the first run of the base; each further one has the next number."""
+
+
+_TOLD = {
+    "before": "base", "after": "patched tree", "added_before": "base with the added tests",
+    "added_after": "patched tree with the added tests", "hollow": "patched tree with emptied functions",
+}  # fmt: skip
+"""What the sides of a table are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +91,14 @@ def replay(
     base = _base(bundle, repository)
     if isinstance(base, str):
         return Replay((base,), seconds=time.monotonic() - started)
-    environment = sandbox.prepare(_definition(manifest, interpreter), progress)
-    differences = list(_versions(manifest, environment))
-    notes = tuple(_notes(manifest, environment))
+    environment = sandbox.prepare(_definition(manifest.environment, interpreter), progress)
+    after: Environment | None = None
+    differences = list(_versions(manifest.environment, environment))
+    notes = tuple(_notes(manifest.environment, environment))
+    if manifest.environment_after is not None:
+        after = sandbox.prepare(_definition(manifest.environment_after, interpreter), progress)
+        differences += [f"patched tree: {line}" for line in _versions(manifest.environment_after, after)]
+        notes += tuple(_notes(manifest.environment_after, after))
     if differences:
         return Replay(tuple(differences), notes, seconds=time.monotonic() - started)
     count = len(manifest.before)
@@ -88,6 +110,8 @@ def replay(
     case = GateCase(
         base=base, patch=bundle.patch, baseline=_baseline(manifest, before), harness=harness, environment=environment,
         limits=limits, allowances=Allowances(**_tuples(manifest.allowances.model_dump())), repeats=manifest.repeats,
+        claim=manifest.claim, environment_after=after,
+        added_targets=tuple(Failure(t.node_id, t.exception, "") for t in manifest.added_targets),
     )  # fmt: skip
     report = judge(case, sandbox, progress)
     differences += _results(manifest, bundle.tables, before, report)
@@ -120,8 +144,7 @@ def _base(bundle: Bundle, repository: Path) -> Tree | str:
     return base
 
 
-def _definition(manifest: Manifest, interpreter: str | None) -> EnvironmentDefinition:
-    said = manifest.environment
+def _definition(said: EnvironmentOf, interpreter: str | None) -> EnvironmentDefinition:
     if said.interpreter and interpreter is None:
         raise Usage(
             f"the bundle was made with an existing interpreter ({said.interpreter}); "
@@ -136,17 +159,16 @@ def _definition(manifest: Manifest, interpreter: str | None) -> EnvironmentDefin
     )
 
 
-def _versions(manifest: Manifest, environment: Environment) -> Iterator[str]:
-    said, here = manifest.environment.versions, dict(environment.versions)
-    for name in sorted(said.keys() | here.keys()):
-        if said.get(name) != here.get(name):
-            yield f"version of {name}: {said.get(name, 'none')} in the bundle, {here.get(name, 'none')} here"
-    if manifest.environment.backend == environment.backend and manifest.environment.digest != environment.digest:
+def _versions(said: EnvironmentOf, environment: Environment) -> Iterator[str]:
+    there, here = said.versions, dict(environment.versions)
+    for name in sorted(there.keys() | here.keys()):
+        if there.get(name) != here.get(name):
+            yield f"version of {name}: {there.get(name, 'none')} in the bundle, {here.get(name, 'none')} here"
+    if said.backend == environment.backend and said.digest != environment.digest:
         yield "the environment's digest is not the bundle's, though the versions agree"
 
 
-def _notes(manifest: Manifest, environment: Environment) -> Iterator[str]:
-    said = manifest.environment
+def _notes(said: EnvironmentOf, environment: Environment) -> Iterator[str]:
     if said.backend != environment.backend:
         yield f"made on the {said.backend} backend, replayed on {environment.backend}"
     elif said.reference != environment_name(environment.reference):
@@ -184,7 +206,7 @@ def _baseline(manifest: Manifest, before: Sequence[TestReport]) -> Baseline:
 
 def _results(manifest: Manifest, said: Tables, before: Sequence[TestReport], report: GateReport) -> Iterator[str]:
     """Yield a sentence for every result that is not as the bundle says."""
-    here = tables_of(before, report.reports)
+    here = tables_of(before, report)
     aside = {*manifest.flaky, *manifest.found_flaky, *map(text, report.flaky)}
     for node_id in sorted(said.keys() | here.keys()):
         if node_id in aside and node_id in said and node_id in here:
@@ -192,12 +214,16 @@ def _results(manifest: Manifest, said: Tables, before: Sequence[TestReport], rep
         if node_id not in here or node_id not in said:
             yield f"test {node_id} is {'in the bundle only' if node_id in said else 'not in the bundle'}"
             continue
-        for side, old, new in (("base", said[node_id].before, here[node_id].before),
-                               ("patched tree", said[node_id].after, here[node_id].after)):  # fmt: skip
+        for side, name in _TOLD.items():
+            old, new = getattr(said[node_id], side), getattr(here[node_id], side)
             if old != new:
-                yield f"test {node_id} on the {side}: {_told(old)} in the bundle, {_told(new)} here"
-    yield from _runs("base", manifest.before, before, loose=bool(aside))
-    yield from _runs("patched tree", manifest.after, report.reports, loose=bool(aside))
+                yield f"test {node_id} on the {name}: {_told(old)} in the bundle, {_told(new)} here"
+    now = {"before": before, "after": report.reports, "added_before": report.before, "added_after": report.whole,
+           "hollow": report.hollow}  # fmt: skip
+    for side, name in _TOLD.items():
+        yield from _runs(name, getattr(manifest, side), now[side], loose=bool(aside))
+    if not aside and manifest.covering != list(map(text, report.covering)):
+        yield "other tests run the changed lines"
     yield from _checks(manifest, report, loose=bool(aside))
     if manifest.added_tests != list(map(text, report.added_tests)):
         yield "the list of added test files differs"

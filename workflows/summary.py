@@ -29,31 +29,52 @@ def _changed(row: RowOf) -> bool:
     return set(row.before) != set(row.after) or len(set(row.before)) > 1 or len(set(row.after)) > 1
 
 
+def _claim(manifest: Manifest, tables: Tables) -> str:
+    """Return in one sentence what was proved."""
+    kept = sum(set(row.before) == {"passed"} and set(row.after) == {"passed"} for row in tables.values())
+    count, new = len(manifest.targets), len(manifest.added_targets)
+    told = []
+    if count:
+        told.append(f"{_tests(count)} that failed before {'passes' if count == 1 else 'pass'} now")
+    if new:
+        verb = "fails without the patch and passes" if new == 1 else "fail without the patch and pass"
+        told.append(f"{_tests(new)} that it adds {verb} with it")
+    if manifest.claim == "preserves":
+        ran = len(manifest.covering)
+        told.append(f"it preserves behaviour as far as the tests see; {_tests(ran)} {'runs' if ran == 1 else 'run'} "
+                    "the changed lines")  # fmt: skip
+    told.append(f"{_tests(kept)} that passed before still {'passes' if kept == 1 else 'pass'}")
+    sentence = "; ".join(told)
+    return f"{sentence[:1].upper()}{sentence[1:]}"
+
+
 def render(manifest: Manifest, tables: Tables, patch: bytes) -> str:
     """Return the summary; equal arguments give equal text."""
     targets = [target.node_id for target in manifest.targets]
-    kept = sum(set(row.before) == {"passed"} and set(row.after) == {"passed"} for row in tables.values())
-    now = f"{_tests(len(targets))} that failed before {'passes' if len(targets) == 1 else 'pass'} now"
-    still = f"{_tests(kept)} that passed before still {'passes' if kept == 1 else 'pass'}"
+    added = [target.node_id for target in manifest.added_targets]
     lines = [
         "## Verified by greendiff",
         "",
-        f"{now}; {still}.",
+        f"{_claim(manifest, tables)}.",
         "",
         "| test | before | after |",
         "|---|---|---|",
     ]
-    shown = [i for i in dict.fromkeys((*targets, *tables)) if i in tables and (i in targets or _changed(tables[i]))]
+    named = {*targets, *added}
+    order = dict.fromkeys((*targets, *added, *tables))
+    shown = [i for i in order if i in tables and (i in named or _changed(tables[i]))]
     for node_id in shown[:_ROWS]:
         row = tables[node_id]
-        lines.append(f"| {_code(node_id)} | {_both(row.before)} | {_both(row.after)} |")
+        sides = (row.added_before, row.added_after) if node_id in added else (row.before, row.after)
+        lines.append(f"| {_code(node_id)} | {_both(sides[0])} | {_both(sides[1])} |")
     if len(shown) > _ROWS:
         lines.append(f"| and {len(shown) - _ROWS} more, see tests.json | | |")
     aside = [*manifest.flaky, *manifest.found_flaky]
     if aside:
         lines += ["", f"Set aside as flaky, no evidence: {', '.join(map(_code, aside))}."]
     if manifest.added_tests:
-        lines += ["", f"Added tests, not part of the verdict: {', '.join(map(_code, manifest.added_tests))}."]
+        role = "with the targets named above" if added else "not part of the verdict"
+        lines += ["", f"Added tests, {role}: {', '.join(map(_code, manifest.added_tests))}."]
     lines += ["", "### Conditions", "", "| condition | held | why |", "|---|---|---|"]
     for check in manifest.checks:
         held = "no" if not check.passed else "yes, **look at it**" if check.flagged else "yes"
@@ -70,6 +91,12 @@ def _facts(manifest: Manifest, patch: bytes) -> list[str]:
     removed = sum(line.startswith(b"-") and not line.startswith(b"--- ") for line in patch.splitlines())
     before = ", ".join(f"{run.seconds:.1f}" for run in manifest.before)
     after = ", ".join(f"{run.seconds:.1f}" for run in manifest.after)
+    second = manifest.environment_after
+    moved = [] if second is None else [
+        f"{name} {environment.versions.get(name, 'none')} to {second.versions.get(name, 'none')}"
+        for name in sorted(environment.versions.keys() | second.versions.keys())
+        if environment.versions.get(name) != second.versions.get(name)
+    ]  # fmt: skip
     dirty = " with the uncommitted changes in uncommitted.diff" if manifest.base.dirty else ""
     python = environment.versions.get("python", "of unknown version")
     sandbox = f"{_cell(environment.backend)}, {_code(environment.reference)}, Python {_cell(python)}"
@@ -81,6 +108,7 @@ def _facts(manifest: Manifest, patch: bytes) -> list[str]:
         f"- Base: {_code(manifest.base.commit)}{dirty}",
         f"- Search: {model}; {search.generated} candidates made, {search.tried} tried, {search.judged} judged",
         f"- Sandbox: {sandbox}; all {len(environment.versions)} versions are in manifest.json",
+        *([f"- Upgraded for the patched tree: {_cell(', '.join(moved) or 'nothing')}"] if second is not None else []),
         f"- Tests: {_cell(manifest.harness.source)}; seconds a run: {before or 'none'} before, {after or 'none'} after",
         f"- greendiff {_cell(manifest.greendiff)}, ruff {_cell(manifest.ruff)}",
         *(f"- {_cell(step)}" for step in search.steps),

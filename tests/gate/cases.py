@@ -71,11 +71,11 @@ def case(changes: Mapping[str, Change] | None = None, allowances: Allowances | N
 
 def passing(of: GateCase) -> GateReport:
     """Return a report such as the gate makes of a sound candidate."""
-    from workflows.steps.verify import ORDER
+    from workflows.steps.verify import conditions
 
     return GateReport(
-        of.patch, tuple(Check(name, True, "As it should be.") for name in ORDER), (after(), after()), seconds=1.0,
-        base_digest=of.base.digest,
+        of.patch, tuple(Check(name, True, "As it should be.") for name in conditions(of)), (after(), after()),
+        seconds=1.0, base_digest=of.base.digest,
     )  # fmt: skip
 
 

@@ -209,7 +209,7 @@ def test_what_is_no_bundle(tmp_path: Path) -> None:
         (b"{", "cannot be read"),
         (b"[]", "is not what a bundle holds"),
         (b'{"schema_version": 99}', "of version 99"),
-        (b'{"schema_version": 1}', "is not what a bundle holds"),
+        (b'{"schema_version": 2}', "is not what a bundle holds"),
         (b"[" * 100_000, "cannot be read"),
         (canonical(json.loads(_files()[MANIFEST]) | {"more": 1}), "more"),
     ],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sandbox.errors import TestsUnrunnable
-from sandbox.protocol import Progress, Sandbox
+from sandbox.protocol import Environment, Progress, Sandbox, Workspace
 from sandbox.runners.report import TestReport
 from sandbox.runners.run import run_tests
 from sandbox.tree import Entry, Tree
@@ -21,7 +21,8 @@ from workflows.verdicts import GateCase
 FIRST_SEED = 101
 """Hash seed of the first clean-room run; each further one has the next number."""
 _PROBED_TARGETS = 20
-_PARALLEL = 3
+PARALLEL = 3
+"""Sandboxes of one verdict that are open at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +52,62 @@ def _wall_seconds(case: GateCase) -> float:
     return min(case.limits.wall_seconds, 30.0 + 6.0 * longest)
 
 
-def _run(case: GateCase, sandbox: Sandbox, tree: Tree, seed: int) -> TestReport | TestsUnrunnable:
-    with sandbox.open(tree, case.environment, case.limits) as workspace:
-        try:
-            return run_tests(workspace, case.harness, wall_seconds=_wall_seconds(case), seed=seed)
-        except TestsUnrunnable as error:
-            return error
+def run_fresh(
+    case: GateCase, sandbox: Sandbox, tree: Tree, environment: Environment, seed: int, tests: Sequence[str] = (),
+    *, coverage: bool = False,
+) -> TestReport | TestsUnrunnable:  # fmt: skip
+    """Run tests of a tree in a fresh sandbox, or return why none could be run.
+
+    Raises:
+        SandboxUnavailable, SandboxBroken: the sandbox does not answer or went away.
+
+    """
+    with sandbox.open(tree, environment, case.limits) as workspace:
+        return run_in(case, workspace, seed, tests, coverage=coverage)
 
 
-def _probe_files(case: GateCase, surface: Surface, root: str) -> list[ProbeFile]:
+def run_in(
+    case: GateCase, workspace: Workspace, seed: int, tests: Sequence[str] = (), *, coverage: bool = False
+) -> TestReport | TestsUnrunnable:
+    """Run tests in a workspace, or return why none could be run."""
+    wall = _wall_seconds(case)
+    try:
+        return run_tests(workspace, case.harness, tests, coverage=coverage, wall_seconds=wall, seed=seed)
+    except TestsUnrunnable as error:
+        return error
+
+
+def _probe_files(tree: Tree, surface: Surface, tests: Sequence[str], root: str) -> list[ProbeFile]:
     places: dict[str, dict[str, str]] = {}
-    for target in case.baseline.targets[:_PROBED_TARGETS]:
-        path, name = surface.place_of(target.node_id)
+    for test in tests[:_PROBED_TARGETS]:
+        path, name = surface.place_of(test, tree)
         if path is not None and path.endswith(".py"):
-            places.setdefault(path, {})[target.node_id] = name
-    files = (rewrite(path, case.base[path].data, targets, root) for path, targets in places.items())
+            places.setdefault(path, {})[test] = name
+    files = (rewrite(path, tree[path].data, targets, root) for path, targets in places.items())
     return [file for file in files if file is not None]
 
 
-def _probe(case: GateCase, sandbox: Sandbox, tree: Tree, surface: Surface) -> tuple[Probed, str] | None:
+def probe(
+    case: GateCase, sandbox: Sandbox, tree: Tree, environment: Environment, surface: Surface, tests: Sequence[str]
+) -> tuple[Probed, str] | None:
+    """Run tests rewritten, in a fresh sandbox; return what they showed and the work tree's path there.
+
+    None where none of them can be rewritten.
+
+    Raises:
+        SandboxUnavailable, SandboxBroken: the sandbox does not answer or went away.
+
+    """
     if case.harness.kind == "command":
         return None
-    with sandbox.open(tree, case.environment, case.limits) as workspace:
-        files = _probe_files(case, surface, workspace.root)
+    with sandbox.open(tree, environment, case.limits) as workspace:
+        files = _probe_files(tree, surface, tests, workspace.root)
         if not files:
             return None
         workspace.write({file.path: Entry(file.data) for file in files})
         targets = tuple(target for file in files for target in file.targets)
-        try:
-            report = run_tests(workspace, case.harness, targets, wall_seconds=_wall_seconds(case), seed=FIRST_SEED)
-        except TestsUnrunnable:
+        report = run_in(case, workspace, FIRST_SEED, targets)
+        if isinstance(report, TestsUnrunnable):
             return Probed(unclear=tuple(f"{t}: could not be run when rewritten" for t in targets)), workspace.root
         return judge_probe(files, report), workspace.root
 
@@ -94,12 +121,16 @@ def run_clean(case: GateCase, sandbox: Sandbox, tree: Tree, static: Static, prog
     """
     count = max(1, case.repeats)
     progress(f"clean-room runs: {count}, in fresh sandboxes")
-    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="gate") as pool:
-        runs = [pool.submit(_run, case, sandbox, tree, FIRST_SEED + n) for n in range(count)]
-        probing = pool.submit(_probe, case, sandbox, tree, static.surface)
-        control = pool.submit(_probe, case, sandbox, case.base, static.surface) if static.branching else None
+    targets, patched, surface = [t.node_id for t in case.baseline.targets], case.patched_environment, static.surface
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="gate") as pool:
+        runs = [pool.submit(run_fresh, case, sandbox, tree, patched, FIRST_SEED + n) for n in range(count)]
+        probing = pool.submit(probe, case, sandbox, tree, patched, surface, targets) if targets else None
+        control = (
+            pool.submit(probe, case, sandbox, case.base, case.environment, surface, targets)
+            if targets and static.branching else None
+        )  # fmt: skip
         results = [run.result() for run in runs]
-        probed = probing.result()
+        probed = probing.result() if probing is not None else None
         before = control.result() if control is not None else None
     reports = tuple(r for r in results if isinstance(r, TestReport))
     errors = [r for r in results if isinstance(r, TestsUnrunnable)]
@@ -121,8 +152,11 @@ def late_flaky(case: GateCase, sandbox: Sandbox, reports: tuple[TestReport, ...]
         return frozenset()
     count = len({name for names in lost.values() for name in names})
     progress(f"running the base again: are {count} tests that do not pass any more flaky?")
-    again: Callable[[int], TestReport | TestsUnrunnable] = lambda n: _run(case, sandbox, case.base, FIRST_SEED + n)  # noqa: E731
-    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="gate") as pool:
+
+    def again(number: int) -> TestReport | TestsUnrunnable:
+        return run_fresh(case, sandbox, case.base, case.environment, FIRST_SEED + number)
+
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="gate") as pool:
         rerun = [r for r in pool.map(again, seeds) if isinstance(r, TestReport) and r.complete]
     suspects = {name for names in lost.values() for name in names}
     return frozenset(name for name in suspects if any(name not in report.passed() for report in rerun))

@@ -7,9 +7,11 @@ import ast
 from sandbox.syntax import parse
 from sandbox.tree import Tree
 from workflows.gate.clean_room import CleanRoom
+from workflows.gate.preserving import Covered
 from workflows.gate.probing import Probed
+from workflows.gate.proof import Proof
 from workflows.gate.static import Static
-from workflows.verdicts import Check
+from workflows.verdicts import Check, GateCase
 
 
 def probed_tampering(probed: Probed | None) -> tuple[str, ...]:
@@ -21,15 +23,23 @@ def probed_tampering(probed: Probed | None) -> tuple[str, ...]:
     return (*immune, *dead)
 
 
-def generalises(base: Tree, room: CleanRoom, static: Static) -> Check:
-    """Judge the answers of the rewritten targets and of the search for special cases."""
-    probed = room.probed
-    always = _always(base, probed, room.root, static)
+def generalises(case: GateCase, room: CleanRoom, proof: Proof, covered: Covered, static: Static) -> Check:
+    """Judge the answers of the rewritten tests and of the search for special cases."""
+    base = case.base
+    found = [
+        (p, root) for p, root in ((room.probed, room.root), (proof.probed, proof.root), (covered.probed, covered.root))
+        if p is not None
+    ]  # fmt: skip
+    always = [sentence for probed, root in found for sentence in _always(base, probed, root, static)]
     if always:
         return Check("generalises", False, f"An equality is always true: {always[0]}.", tuple(always))
-    special = (*static.special, *room.narrow)
+    if covered.different:
+        reason = f"A person should look whether it behaves as before: {covered.different[0]}."
+        return Check("generalises", True, reason, covered.different, flagged=True)
+    special = (*static.special, *room.narrow, *proof.narrow)
     doubts = list(special)
-    if probed is not None:
+    # Tests that already were there and are only looked at to compare answers give no reason to doubt a refactoring.
+    for probed in [p for p in (room.probed, proof.probed) if p is not None]:
         doubts += [f"{text} once the test file reads differently" for text in probed.different]
         doubts += list(probed.unclear)
     if special:
@@ -38,17 +48,19 @@ def generalises(base: Tree, room: CleanRoom, static: Static) -> Check:
     if doubts:
         reason = f"A person should look: {doubts[0]}."
         return Check("generalises", True, reason, tuple(doubts), flagged=True)
-    if probed is None:
+    if not found:
         return Check(
             "generalises", True, "Nothing answers the tests' own inputs; their comparisons could not be probed."
+        )
+    if case.claim == "preserves":
+        return Check(
+            "generalises", True, "It answers as before near the tests' inputs, and no equality is always true."
         )
     return Check("generalises", True, "Nothing answers the tests' own inputs, and no equality is always true.")
 
 
-def _always(base: Tree, probed: Probed | None, root: str, static: Static) -> list[str]:
+def _always(base: Tree, probed: Probed, root: str, static: Static) -> list[str]:
     """Return sentences about classes of the repository's products that are equal to everything."""
-    if probed is None:
-        return []
     found = []
     tests = "\n".join(base[p].data.decode("utf-8", "replace") for p in static.surface.test_files)
     for what, kind, home in probed.always:

@@ -12,12 +12,14 @@ from workflows.verdicts import Baseline, Check
 _SHOWN = 20
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
     head = ", ".join(names[:3])
     return head if len(names) <= 3 else f"{head} and {len(names) - 3} more"
 
 
-def _tests(count: int) -> str:
+def tests(count: int) -> str:
+    """Return a number of tests in words."""
     return f"{count} test" if count == 1 else f"{count} tests"
 
 
@@ -58,7 +60,7 @@ def targets_failed_before(baseline: Baseline) -> Check:
     if problems:
         reason = f"Not every target failed steadily on the base: {problems[0]}."
         return Check("targets-failed-before", False, reason, tuple(problems[:_SHOWN]))
-    runs, count = len(baseline.reports), _tests(len(baseline.targets))
+    runs, count = len(baseline.reports), tests(len(baseline.targets))
     return Check(
         "targets-failed-before", True,
         f"{count} failed in the same way in {'one run' if runs == 1 else f'{runs} runs'} of the base.",
@@ -85,7 +87,7 @@ def _target_passes(report: TestReport, node_id: str) -> str | None:
     return f"{node_id} can be collected now, but {bad[0]} fails" if bad else None
 
 
-def _whole(report: TestReport) -> str | None:
+def whole(report: TestReport) -> str | None:
     """Return why a run cannot be believed, or None."""
     if not report.complete:
         return f"the run of the tests did not come to its end (ended by {report.ended}, exit code {report.exit_code})"
@@ -103,11 +105,11 @@ def targets_pass(baseline: Baseline, runs: Sequence[TestReport]) -> Check:
             if wrong:
                 problems[wrong] = None
     if problems:
-        why = next(filter(None, map(_whole, runs)), None)
+        why = next(filter(None, map(whole, runs)), None)
         reason = f"A target does not pass: {next(iter(problems))}" + (f"; {why}." if why else ".")
         return Check("targets-pass", False, reason, tuple(problems)[:_SHOWN])
     verb = "passes" if len(baseline.targets) == 1 else "pass"
-    return Check("targets-pass", True, f"{_tests(len(baseline.targets))} that failed now {verb}.")
+    return Check("targets-pass", True, f"{tests(len(baseline.targets))} that failed now {verb}.")
 
 
 def broken(baseline: Baseline, report: TestReport, flaky: frozenset[str] = frozenset()) -> tuple[str, ...]:
@@ -118,7 +120,7 @@ def broken(baseline: Baseline, report: TestReport, flaky: frozenset[str] = froze
 def nothing_broken(baseline: Baseline, runs: Sequence[TestReport], flaky: frozenset[str] = frozenset()) -> Check:
     """Judge that every test that passed steadily on the base passes in every run of the patched tree."""
     for report in runs:
-        why = _whole(report)
+        why = whole(report)
         if why:
             tail = report.output.strip().splitlines()[-5:]
             return Check("nothing-broken", False, f"{why[0].upper()}{why[1:]}.", tuple(tail))
@@ -129,11 +131,11 @@ def nothing_broken(baseline: Baseline, runs: Sequence[TestReport], flaky: frozen
             lost[f"{node_id}: {outcome.value if outcome else 'missing'}"] = None
     if lost:
         names = [line.rsplit(": ", 1)[0] for line in lost]
-        reason = f"{_tests(len(lost))} that passed on the base {'does' if len(lost) == 1 else 'do'} not pass any more: "
-        return Check("nothing-broken", False, f"{reason}{_listed(names)}.", tuple(lost)[:_SHOWN])
-    aside = f" ({_tests(len(flaky | frozenset(baseline.flaky)))} set aside as flaky)" if flaky or baseline.flaky else ""
+        reason = f"{tests(len(lost))} that passed on the base {'does' if len(lost) == 1 else 'do'} not pass any more: "
+        return Check("nothing-broken", False, f"{reason}{listed(names)}.", tuple(lost)[:_SHOWN])
+    aside = f" ({tests(len(flaky | frozenset(baseline.flaky)))} set aside as flaky)" if flaky or baseline.flaky else ""
     steady = len(baseline.steady - flaky)
-    return Check("nothing-broken", True, f"All {_tests(steady)} that passed steadily on the base still pass{aside}."
+    return Check("nothing-broken", True, f"All {tests(steady)} that passed steadily on the base still pass{aside}."
                  if steady else f"No test passed steadily on the base, so none could be broken{aside}.")  # fmt: skip
 
 
@@ -147,7 +149,7 @@ def repeatable(
     tables = [{r.node_id: r.outcome for r in report.results if r.node_id not in aside} for report in runs]
     differing = sorted(i for i in set().union(*tables) if len({table.get(i) for table in tables}) > 1)
     if differing:
-        reason = f"{_tests(len(differing))} ended differently in repeated runs: {_listed(differing)}."
+        reason = f"{tests(len(differing))} ended differently in repeated runs: {listed(differing)}."
         return Check("repeatable", False, reason, tuple(differing[:_SHOWN]))
     return Check("repeatable", True, f"{len(runs)} clean-room runs with different hash seeds agree on every test.")
 

@@ -11,15 +11,20 @@ from sandbox.errors import PatchError, UnsafePath
 from sandbox.tree import Entry, Tree
 from sandbox.workspace import apply
 from workflows.findings import Finding, inspect_files, new_findings
+from workflows.gate.added_reader import read_added
 from workflows.gate.doctests import changed_doctests
+from workflows.gate.hollow import changed_functions
+from workflows.gate.interface import judge_interface
 from workflows.gate.perturbing import branches
 from workflows.gate.special import literals_of_tests, special_cases
 from workflows.gate.surface import Surface
 from workflows.gate.tamper import review
 from workflows.gate.tamper_reader import TestNames
+from workflows.gate.upgrades import judge_environment
 from workflows.verdicts import Allowances, Check, CheckName, GateCase
 
 _SHOWN = 20
+_WORD = re.compile(r"""(['"])[A-Za-z][\w.-]{0,19}\1""")
 _GIT_FILES = frozenset({".gitattributes", ".gitmodules", ".gitconfig", ".mailmap", ".lfsconfig"})
 _COMPILED = re.compile(r"\.(?:pyc|pyo|pyd|so|dylib|dll|exe|egg|whl|zip|pyz|jar|a|o|wasm)(?:\.\d+)*$", re.IGNORECASE)
 
@@ -38,6 +43,21 @@ class Static:
     """Places that look as if they answered the target tests' own inputs."""
     branching: bool = False
     """Whether the patch adds ways to go on, as an answer to single inputs must."""
+    products: tuple[str, ...] = ()
+    """Changed paths that belong to neither tests nor added tests."""
+    functions: tuple[str, ...] = ()
+    """Functions of products that the patch adds or changes, as `path:name`."""
+
+    @property
+    def python(self) -> bool:
+        """Whether a product file in Python changes."""
+        return any(path.endswith(".py") for path in self.products)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Everything new that the added tests may need: they themselves and new files that belong to the tests."""
+        new = (p for p in self.changed if self.after is not None and p in self.after and p not in self.surface.base)
+        return tuple(p for p in new if p in self.added_tests or self.surface.test_reason(p) is not None)
 
     @property
     def passed(self) -> bool:
@@ -91,12 +111,22 @@ def static_checks(case: GateCase) -> Static:
     special: tuple[str, ...] = ()
     if checks[-1].passed:
         checks.append(_tamper(case, surface, before_files, after_files))
+    if checks[-1].passed and (added or case.added_targets or case.claim == "adds"):
+        checks.append(_added_tests(case, surface, after, changed, added))
+    if checks[-1].passed and case.environment_after is not None:
+        checks.append(judge_environment(case, after))
+    if checks[-1].passed and case.claim == "preserves":
+        checks.append(judge_interface(case, after, product))
     if checks[-1].passed:
         checks.append(_no_new_findings(case.base, after, changed))
-        special = _special(case, surface, before_files, after_files)
+        special = _special(case, surface, after, before_files, after_files)
+    functions = tuple(
+        f"{path}:{name}" for path, data in after_files.items() if path.endswith(".py")
+        for name, _, _ in changed_functions(before_files.get(path), data)
+    )  # fmt: skip
     python = [{p: d for p, d in files.items() if p.endswith(".py")} for files in (before_files, after_files)]
     branching = branches(python[1]) > branches(python[0])
-    return Static(tuple(checks), after, changed, added, surface, special, branching)
+    return Static(tuple(checks), after, changed, added, surface, special, branching, tuple(product), functions)
 
 
 def _scope(case: GateCase, after: Tree, changed: tuple[str, ...]) -> Check:
@@ -176,7 +206,7 @@ def _tests_untouched(
     return Check("tests-untouched", True, f"{what}{tail}."), tuple(added)
 
 
-def _tamper(case: GateCase, surface: Surface, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Check:
+def _names_of_tests(case: GateCase, surface: Surface) -> TestNames:
     own = frozenset(
         part.removesuffix(".py")
         for path in case.base
@@ -184,7 +214,38 @@ def _tamper(case: GateCase, surface: Surface, before: Mapping[str, bytes], after
         for root in surface.roots
         for part in [(path[len(root) + 1 :] if root and path.startswith(f"{root}/") else path).split("/")[0]]
     )
-    names = TestNames(surface.test_files, surface.test_modules(), own)
+    return TestNames(surface.test_files, surface.test_modules(), own)
+
+
+def _added_tests(
+    case: GateCase, surface: Surface, after: Tree, changed: tuple[str, ...], added: tuple[str, ...]
+) -> Check:
+    """Judge that the test files that a patch adds hold tests and nothing that steers how tests are run."""
+    names = _names_of_tests(case, surface)
+    problems: list[str] = []
+    flags: list[str] = []
+    new = [p for p in changed if p in after and p not in case.base and surface.test_reason(p) is not None]
+    if case.added_targets or case.claim == "adds":
+        problems = [
+            f"{path} is new beside the added tests, and it holds no tests but code that runs with them"
+            for path in new if path not in added and path.endswith((".py", ".pyi", ".pth"))
+            and (surface.is_conftest(path) or after[path].data.strip())
+        ]  # fmt: skip
+    others = [p for p in changed if p not in added and p not in new]
+    for path in added:
+        refused, flagged = read_added(path, after[path].data, names, others)
+        problems += map(str, refused)
+        flags += map(str, flagged)
+    if problems:
+        return _fail("added-tests", problems, "The added test files do more than test: ")
+    if flags:
+        reason = f"The added test files hold only tests, but a person should look: {flags[0]}."
+        return Check("added-tests", True, reason, tuple(flags[:_SHOWN]), flagged=True)
+    return Check("added-tests", True, "The added test files hold only tests.", added[:_SHOWN])
+
+
+def _tamper(case: GateCase, surface: Surface, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Check:
+    names = _names_of_tests(case, surface)
     python = (".py", ".pyi", ".pyx", ".pyw")
     refused, flagged = review(
         {p: d for p, d in before.items() if p.endswith(python)},
@@ -223,16 +284,19 @@ def _passed_on(finding: Finding, after: Tree) -> bool:
 
 
 def _special(
-    case: GateCase, surface: Surface, before: Mapping[str, bytes], after: Mapping[str, bytes]
+    case: GateCase, surface: Surface, tree: Tree, before: Mapping[str, bytes], after: Mapping[str, bytes]
 ) -> tuple[str, ...]:
     by_file: dict[str, list[str]] = {}
-    for target in case.baseline.targets:
-        path, name = surface.place_of(target.node_id)
+    for target in (*case.baseline.targets, *case.added_targets):
+        path, name = surface.place_of(target.node_id, tree)
         if path is not None:
             by_file.setdefault(path, []).append(name)
     literals: frozenset[str] = frozenset()
     for path, names in by_file.items():
-        literals |= literals_of_tests(case.base[path].data, names)
+        literals |= literals_of_tests((case.base.get(path) or tree[path]).data, names)
+    if not case.baseline.targets:
+        # A feature is told its own words by its tests: options, units, keys. Numbers and sentences are no words.
+        literals = frozenset(text for text in literals if not _WORD.fullmatch(text))
     python = (".py", ".pyw")
     found = special_cases(
         {p: d for p, d in before.items() if p.endswith(python)},

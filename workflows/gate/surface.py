@@ -71,7 +71,7 @@ class Surface:
         self, base: Tree, harness: Harness, reports: Iterable[TestReport], distributions: Iterable[str] = ()
     ) -> None:
         """Learn from `reports` (runs on the base) in which files tests were found."""
-        self._base = base
+        self.base = self._base = base
         self._distributions = {re.sub(r"[-.]+", "_", name).lower() for name in distributions}
         ids = [r.node_id for report in reports for r in (*report.results, *report.collection_errors)]
         self.test_files = frozenset(
@@ -134,20 +134,24 @@ class Surface:
             return "is test data"
         return None
 
-    def place_of(self, node_id: str) -> tuple[str | None, str]:
-        """Return the test file of a node id and the name of its test function, (None, name) where there is none."""
+    def place_of(self, node_id: str, tree: Tree | None = None) -> tuple[str | None, str]:
+        """Return the test file of a node id and the name of its test function, (None, name) where there is none.
+
+        Files are looked for in `tree`; None stands for the base.
+        """
+        files = self._base if tree is None else tree
         head = node_id.split("[", 1)[0]
         if "::" in head:
             path, _, rest = head.partition("::")
-            return (path if path in self._base else None), rest.split("::")[-1].split(" ")[0]
-        if head in self._base:
+            return (path if path in files else None), rest.split("::")[-1].split(" ")[0]
+        if head in files:
             return head, ""
         # Dotted, as unittest writes it: the longest prefix that is a module.
         parts = head.split(".")
         for length in range(len(parts) - 1, 0, -1):
             for root in sorted(self.roots, key=len):
                 path = posixpath.join(root, *parts[:length]) + ".py"
-                if path in self._base:
+                if path in files:
                     return path, parts[-1]
         return None, parts[-1]
 
@@ -155,6 +159,10 @@ class Surface:
         """Whether a new file at `path` is nothing but a file of tests (no conftest, package file or data)."""
         name = posixpath.basename(path)
         return bool(_TEST_NAME.fullmatch(name)) and not _CONFTEST.fullmatch(name) and path not in self._base
+
+    def is_conftest(self, path: str) -> bool:
+        """Whether pytest would load the file as a local plugin."""
+        return bool(_CONFTEST.fullmatch(posixpath.basename(path)))
 
     def configuration_reason(self, path: str) -> str | None:
         """Say in a few words why a path is configuration of tests, build or CI, or None."""

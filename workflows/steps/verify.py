@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NoReturn, Self, final
 from weakref import WeakKeyDictionary
 
 from sandbox.protocol import Progress, Sandbox
 from sandbox.runners.report import TestReport
 from workflows.errors import WorkflowError
-from workflows.gate.clean_room import judged_tree, late_flaky, run_clean
+from workflows.gate.added import added_failed_before, added_matter, added_pass
+from workflows.gate.clean_room import CleanRoom, judged_tree, late_flaky, run_clean
 from workflows.gate.generalises import generalises, probed_tampering
 from workflows.gate.outcomes import new_tampering, nothing_broken, repeatable, targets_failed_before, targets_pass
+from workflows.gate.preserving import Covered, look, preserved
+from workflows.gate.proof import Proof, prove
 from workflows.gate.static import Static, static_checks
-from workflows.verdicts import Baseline, Check, CheckName, GateCase, GateReport
+from workflows.verdicts import Check, CheckName, GateCase, GateReport
 
-ORDER: Final[tuple[CheckName, ...]] = (
-    "applies", "scope", "tests-untouched", "tamper", "targets-failed-before", "targets-pass", "nothing-broken",
-    "no-new-findings", "repeatable", "generalises",
+CONDITIONS: Final[tuple[CheckName, ...]] = (
+    "applies", "scope", "tests-untouched", "tamper", "added-tests", "environment", "targets-failed-before",
+    "added-failed-before", "targets-pass", "added-pass", "added-matter", "nothing-broken", "change-covered",
+    "interface", "no-new-findings", "repeatable", "generalises",
 )  # fmt: skip
-"""Every condition, in the order in which a report lists them."""
+"""Every condition, in the order in which a report lists those that a case must meet."""
 
 
 class NotVerified(WorkflowError):
     """A patch was about to be taken for verified without a passing report of exactly this patch on this base."""
+
+
+def conditions(case: GateCase, added_tests: Sequence[str] = ()) -> tuple[CheckName, ...]:
+    """Return the conditions that a case must meet, in order; `added_tests` are the test files that its patch adds."""
+    targets = case.claim == "repairs" or bool(case.baseline.targets)
+    proved = case.claim == "adds" or bool(case.added_targets)
+    only: dict[CheckName, bool] = {
+        "added-tests": proved or bool(added_tests),
+        "environment": case.environment_after is not None,
+        "targets-failed-before": targets, "targets-pass": targets,
+        "added-failed-before": proved, "added-pass": proved, "added-matter": proved,
+        "change-covered": case.claim == "preserves", "interface": case.claim == "preserves",
+    }  # fmt: skip
+    return tuple(name for name in CONDITIONS if only.get(name, True))
 
 
 def judge(case: GateCase, sandbox: Sandbox, progress: Progress) -> GateReport:
@@ -41,20 +59,23 @@ def judge(case: GateCase, sandbox: Sandbox, progress: Progress) -> GateReport:
     static = static_checks(case)
     checks = list(static.checks)
     if static.passed:
-        checks.append(targets_failed_before(case.baseline))
-    reports: tuple[TestReport, ...] = ()
-    flaky: frozenset[str] = frozenset()
+        checks += _before_any_run(case)
+    ran = _Ran()
     if static.after is not None and all(check.passed for check in checks):
-        ran, reports, flaky = _clean_room(case, static, sandbox, progress)
-        checks = _merged(checks, ran)
+        ran = _clean_room(case, static, sandbox, progress)
+        checks = _merged(checks, ran.checks)
     report = GateReport(
         patch=case.patch,
-        checks=tuple(sorted(checks, key=lambda check: ORDER.index(check.name))),
-        reports=reports,
+        checks=tuple(sorted(checks, key=lambda check: CONDITIONS.index(check.name))),
+        reports=ran.reports,
         added_tests=static.added_tests,
         seconds=round(time.monotonic() - started, 3),
         base_digest=case.base.digest,
-        flaky=tuple(sorted(flaky)),
+        flaky=tuple(sorted(ran.flaky)),
+        before=ran.proof.before,
+        whole=ran.proof.whole,
+        hollow=ran.proof.hollow,
+        covering=ran.covered.covering,
     )
     refused = next((check for check in report.checks if not check.passed), None)
     progress(f"refused ({refused.name}): {refused.reason}" if refused else "every condition of the gate holds")
@@ -66,30 +87,92 @@ def _merged(before: Sequence[Check], after: Sequence[Check]) -> list[Check]:
     return list({check.name: check for check in (*before, *after)}.values())
 
 
-def _clean_room(
-    case: GateCase, static: Static, sandbox: Sandbox, progress: Progress
-) -> tuple[list[Check], tuple[TestReport, ...], frozenset[str]]:
+def _before_any_run(case: GateCase) -> list[Check]:
+    """Judge what the baseline alone decides: whether the case names what its claim needs."""
+    if case.claim == "preserves":
+        if case.baseline.targets or case.added_targets:
+            reason = "A patch that preserves behaviour has no target tests, but some are named."
+            return [Check("targets-failed-before", False, reason)]
+        if not case.baseline.steady:
+            return [preserved(case, static_checks(case), (), ())]
+        return []
+    if case.claim == "adds" and not case.added_targets:
+        return [Check("added-failed-before", False, "No added test is named that shows what the patch adds.")]
+    return [targets_failed_before(case.baseline)] if "targets-failed-before" in conditions(case) else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """What came of all runs of a case."""
+
+    checks: tuple[Check, ...] = ()
+    reports: tuple[TestReport, ...] = ()
+    flaky: frozenset[str] = frozenset()
+    proof: Proof = field(default_factory=Proof)
+    covered: Covered = field(default_factory=Covered)
+
+
+def _clean_room(case: GateCase, static: Static, sandbox: Sandbox, progress: Progress) -> _Ran:
     assert static.after is not None  # noqa: S101 - the caller has looked
     tree = judged_tree(case.base, static.after, static.changed, static.added_tests)
     room = run_clean(case, sandbox, tree, static, progress)
     if room.unrunnable:
-        reason = f"The tests cannot be run on the patched tree: {room.unrunnable}."
-        return [Check("targets-pass", False, reason.replace("..", "."))], room.reports, frozenset()
-    passing = targets_pass(case.baseline, room.reports)
-    flaky = late_flaky(case, sandbox, room.reports, progress) if passing.passed else frozenset()
-    checks = [passing, *_of_runs(case.baseline, room.reports, case.repeats, flaky)]
-    tampering = (*new_tampering(case.baseline, room.reports), *probed_tampering(room.probed))
-    if tampering:
-        reason = f"The tests' machinery was changed while they ran: {tampering[0].rstrip('.')}."
-        checks.append(Check("tamper", False, reason, tampering))
-    checks.append(generalises(case.base, room, static))
-    return checks, room.reports, flaky
+        return _Ran((_unrunnable(case, room.unrunnable),), room.reports)
+    checks = [targets_pass(case.baseline, room.reports)] if case.baseline.targets else []
+    passing = all(check.passed for check in checks)
+    flaky = late_flaky(case, sandbox, room.reports, progress) if passing else frozenset()
+    checks += _of_runs(case, room.reports, flaky)
+    passing = all(check.passed for check in checks)
+    proof, covered = Proof(), Covered()
+    if passing and (case.claim == "adds" or case.added_targets):
+        proof = prove(case, sandbox, static, progress)
+        if proof.unrunnable:
+            return _Ran((*checks, _unrunnable(case, proof.unrunnable)), room.reports, flaky, proof)
+        checks += _of_proof(case, static, proof.before, proof.whole, proof.hollow, flaky)
+    if passing and case.claim == "preserves":
+        covered = look(case, sandbox, tree, static, progress)
+        if covered.unrunnable:
+            return _Ran((*checks, _unrunnable(case, covered.unrunnable)), room.reports, flaky)
+        checks.append(preserved(case, static, covered.covering, covered.blind))
+    checks += _tampering(case, room, proof, covered)
+    checks.append(generalises(case, room, proof, covered, static))
+    return _Ran(tuple(checks), room.reports, flaky, proof, covered)
 
 
-def _of_runs(
-    baseline: Baseline, reports: Sequence[TestReport], repeats: int, flaky: frozenset[str]
-) -> tuple[Check, Check]:
-    return nothing_broken(baseline, reports, flaky), repeatable(baseline, reports, repeats, flaky)
+def _unrunnable(case: GateCase, why: str) -> Check:
+    name: CheckName = (
+        "targets-pass" if case.baseline.targets else "added-pass" if case.added_targets else "nothing-broken"
+    )
+    return Check(name, False, f"The tests cannot be run on the patched tree: {why}.".replace("..", "."))
+
+
+def _of_runs(case: GateCase, reports: Sequence[TestReport], flaky: frozenset[str]) -> tuple[Check, Check]:
+    return nothing_broken(case.baseline, reports, flaky), repeatable(case.baseline, reports, case.repeats, flaky)
+
+
+def _of_proof(
+    case: GateCase, static: Static, before: Sequence[TestReport], whole: Sequence[TestReport],
+    hollow: Sequence[TestReport], flaky: frozenset[str],
+) -> tuple[Check, ...]:  # fmt: skip
+    return (
+        added_failed_before(case, static, before),
+        added_pass(case, static, whole, flaky),
+        added_matter(case, static, hollow),
+    )
+
+
+def _tampering(case: GateCase, room: CleanRoom, proof: Proof, covered: Covered) -> list[Check]:
+    found = (
+        *new_tampering(case.baseline, (*room.reports, *proof.before, *proof.whole, *proof.hollow)),
+        *(f"{path} is not what it was when the tests were started." for path in proof.rewritten),
+        *(s for probed in (room.probed, proof.probed, covered.probed) for s in probed_tampering(probed)),
+    )
+    if not found:
+        return []
+    reason = f"The tests' machinery was changed while they ran: {found[0].rstrip('.')}."
+    if proof.rewritten and found[0].startswith(proof.rewritten[0]):
+        reason = f"The tests change files of the repository while they run: {', '.join(proof.rewritten)}."
+    return [Check("tamper", False, reason, found)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +216,23 @@ class VerifiedPatch:
         """
         _require(report.patch == case.patch, "the report is about another patch")
         _require(report.base_digest == case.base.digest, "the report is about another base")
-        proven = case.claim == "repairs" and not case.added_targets and case.environment_after is None
-        _require(proven, "what it claims cannot be judged yet")
-        _require(tuple(check.name for check in report.checks) == ORDER, "the report does not hold every condition once")
+        static = static_checks(case)
+        wanted = conditions(case, static.added_tests)
+        _require(
+            tuple(check.name for check in report.checks) == wanted, "the report does not hold every condition once"
+        )
         refused = next((check for check in report.checks if not check.passed), None)
         _require(refused is None, f"the gate refused it ({refused.name}): {refused.reason}" if refused else "")
         flaky = frozenset(report.flaky)
-        _require(not flaky & {t.node_id for t in case.baseline.targets}, "a target is set aside as flaky")
-        again = [
-            *static_checks(case).checks,
-            targets_failed_before(case.baseline),
-            targets_pass(case.baseline, report.reports),
-            *_of_runs(case.baseline, report.reports, case.repeats, flaky),
-        ]
+        targets = {t.node_id for t in (*case.baseline.targets, *case.added_targets)}
+        _require(not flaky & targets, "a target is set aside as flaky")
         _require(bool(report.reports), "the report holds no run")
+        again = _derived(case, static, report, flaky)
         wrong = next((check for check in again if not check.passed), None)
         _require(wrong is None, f"the report does not bear it out ({wrong.name}): {wrong.reason}" if wrong else "")
-        tampering = new_tampering(case.baseline, report.reports)
+        hidden = {check.name for check in again if check.flagged} - {check.name for check in report.flagged}
+        _require(not hidden, f"the report hides what a person should look at ({', '.join(sorted(hidden))})")
+        tampering = new_tampering(case.baseline, (*report.reports, *report.before, *report.whole, *report.hollow))
         _require(not tampering, f"the report's runs were tampered with: {' '.join(tampering)}")
         verified = object.__new__(cls)
         _ISSUED[verified] = _Content(case.patch, case.base.digest, report)
@@ -192,6 +275,18 @@ class VerifiedPatch:
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
         """Raise: keep the report and the case instead, and ask `from_report` again."""
         raise NotVerified("a verified patch is not pickled; keep its report and its case instead")
+
+
+def _derived(case: GateCase, static: Static, report: GateReport, flaky: frozenset[str]) -> list[Check]:
+    """Judge again everything that the patch, the base and the tables of tests decide."""
+    checks = [*static.checks, *_before_any_run(case), *_of_runs(case, report.reports, flaky)]
+    if case.baseline.targets:
+        checks.append(targets_pass(case.baseline, report.reports))
+    if case.claim == "adds" or case.added_targets:
+        checks += _of_proof(case, static, report.before, report.whole, report.hollow, flaky)
+    if case.claim == "preserves":
+        checks.append(preserved(case, static, report.covering, ()))
+    return checks
 
 
 def _require(holds: bool, reason: str) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from sandbox.tree import Entry
 from tests.gate.shop import CART
+from workflows.verdicts import Allowances, Claim
 
 Change = str | Entry | None
+ADDED = Allowances(added_tests=("tests/test_*.py",))
 RESULT = "return total - total * percent // 10"
 
 
@@ -36,6 +38,24 @@ class Honest:
     base: str = "plain"
     flagged: frozenset[str] = frozenset()
     """Conditions that may ask for a person's eyes."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """Claims to add something, to preserve everything, or to repair and to add; honest where no check is named."""
+
+    name: str
+    changes: Mapping[str, Change]
+    claim: Claim
+    targets: tuple[tuple[str, str], ...] = ()
+    """Added targets with the exceptions that are stated."""
+    check: str = ""
+    """The condition that must refuse or flag it."""
+    reason: str = ""
+    """A regular expression that its reason must contain."""
+    base: str = "sound"
+    flagged: bool = False
+    allowances: Allowances = ADDED
 
 
 def top(code: str, cart: str = CART) -> str:

@@ -1,22 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
 from sandbox.backends import open_sandbox
-from tests.gate.candidates import Change, Honest, Hostile
+from tests.gate.candidates import Claimed, Honest, Hostile
 from tests.gate.court import Court
 
 
-def _wanted(session: pytest.Session, fixture: str) -> list[tuple[str, str, Mapping[str, Change]]]:
+def _wanted(session: pytest.Session, fixture: str) -> list[Hostile | Honest | Claimed]:
     """The candidates of the tests that were selected, so that they can be judged side by side."""
     found = []
     for item in session.items:
         callspec = getattr(item, "callspec", None)
         candidate = callspec.params.get("candidate") if callspec else None
-        if isinstance(candidate, Hostile | Honest) and fixture in getattr(item, "fixturenames", ()):
-            found.append((candidate.name, candidate.base, candidate.changes))
+        if isinstance(candidate, Hostile | Honest | Claimed) and fixture in getattr(item, "fixturenames", ()):
+            found.append(candidate)
     return found
 
 

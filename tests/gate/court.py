@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from sandbox.runners.detect import detect_harness
 from sandbox.runners.run import run_tests
 from sandbox.tree import Entry, Tree
 from sandbox.workspace import diff
-from tests.gate.candidates import Change
-from tests.gate.shop import BASES, TARGETS, tree
+from tests.gate.candidates import Change, Claimed, Honest, Hostile
+from tests.gate.shop import BASES, GREEN, TARGETS, tree
 from workflows.steps.verify import judge
 from workflows.verdicts import Allowances, Baseline, GateCase, GateReport
 
@@ -96,14 +97,14 @@ class Court:
         return future.result()
 
     def _base(self, name: str, environment: Environment) -> GateCase:
-        files, limits = tree(BASES[name]), Limits()
+        files, limits = tree({**BASES, **GREEN}[name]), Limits()
         harness = detect_harness(files)
         reports = []
         for seed in (1, 2):
             with self.sandbox.open(files, environment, limits) as workspace:
                 reports.append(run_tests(workspace, harness, seed=seed))
         failed = reports[0].failed()
-        assert [r.node_id for r in failed] == [TARGETS[name]]
+        assert [r.node_id for r in failed] == ([TARGETS[name]] if name in TARGETS else [])
         targets = tuple(Failure(r.node_id, r.exception, r.message, r.frames) for r in failed)
         return GateCase(files, b"", Baseline(tuple(reports), (), targets), harness, environment, limits)
 
@@ -118,15 +119,25 @@ class Court:
     def judge(self, case: GateCase) -> GateReport:
         return judge(case, self.sandbox, _silent)
 
-    def _verdict(self, base: str, changes: Mapping[str, Change]) -> tuple[GateCase, GateReport]:
-        case = self.case(base, changes)
+    def claim(self, of: Claimed) -> GateCase:
+        """Return the case of a candidate with a claim."""
+        return dataclasses.replace(
+            self.case(of.base, of.changes, of.allowances), claim=of.claim,
+            added_targets=tuple(Failure(node_id, raised, "") for node_id, raised in of.targets),
+        )  # fmt: skip
+
+    def _verdict(self, candidate: Hostile | Honest | Claimed) -> tuple[GateCase, GateReport]:
+        if isinstance(candidate, Claimed):
+            case = self.claim(candidate)
+        else:
+            case = self.case(candidate.base, candidate.changes)
         return case, self.judge(case)
 
-    def begin(self, candidates: Iterable[tuple[str, str, Mapping[str, Change]]]) -> None:
-        """Start judging (name, base, changes) in the background."""
-        for name, base, changes in candidates:
-            if name not in self._judged:
-                self._judged[name] = self._pool.submit(self._verdict, base, changes)
+    def begin(self, candidates: Iterable[Hostile | Honest | Claimed]) -> None:
+        """Start judging in the background."""
+        for candidate in candidates:
+            if candidate.name not in self._judged:
+                self._judged[candidate.name] = self._pool.submit(self._verdict, candidate)
 
     def verdict(self, name: str) -> tuple[GateCase, GateReport]:
         """Return what came of a candidate that was begun."""

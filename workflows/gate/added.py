@@ -71,12 +71,12 @@ def added_failed_before(case: GateCase, static: Static, before: Sequence[TestRep
     wrong = _named(case, static, name)
     if wrong is not None:
         return wrong
-    if len(before) < RUNS:
-        return Check(name, False, f"Only {len(before)} of {RUNS} runs of the base with the added tests were made.")
-    problems = list(dict.fromkeys(_wrong_before(case, static, before)))
+    problems = list(dict.fromkeys(wrong_before(case, static, before)))
     if problems:
         reason = f"Not every added test fails on the base for the stated reason: {problems[0]}."
         return Check(name, False, reason, tuple(problems[:_SHOWN]))
+    if len(before) < RUNS:
+        return Check(name, False, f"Only {len(before)} of {RUNS} runs of the base with the added tests were made.")
     return Check(
         name, True,
         f"{tests(len(case.added_targets))} of the patch failed for the stated reason in {RUNS} runs of the base.",
@@ -84,7 +84,8 @@ def added_failed_before(case: GateCase, static: Static, before: Sequence[TestRep
     )  # fmt: skip
 
 
-def _wrong_before(case: GateCase, static: Static, before: Sequence[TestReport]) -> Iterator[str]:
+def wrong_before(case: GateCase, static: Static, before: Sequence[TestReport]) -> Iterator[str]:
+    """Yield what speaks against the added targets in runs of the base that had their files."""
     for number, report in enumerate(before):
         why = whole(report)
         if why:
@@ -111,11 +112,11 @@ def added_pass(
 ) -> Check:
     """Judge that the added tests pass in every run of the whole patch, and that nothing else suffers from them."""
     name: CheckName = "added-pass"
-    if len(runs) < RUNS:
-        return Check(name, False, f"Only {len(runs)} of {RUNS} runs of the whole patch were made.")
-    problems = list(dict.fromkeys(_wrong_after(case, static, runs)))
+    problems = list(dict.fromkeys(wrong_after(case, static, runs)))
     if problems:
         return Check(name, False, f"The added tests do not hold: {problems[0]}.", tuple(problems[:_SHOWN]))
+    if len(runs) < RUNS:
+        return Check(name, False, f"Only {len(runs)} of {RUNS} runs of the whole patch were made.")
     first = runs[0]
     lost = [t.node_id for t in case.baseline.targets if first.outcome(t.node_id) is not Outcome.PASSED]
     lost += broken(case.baseline, first, flaky)
@@ -128,7 +129,8 @@ def added_pass(
     return Check(name, True, f"{count} that the patch adds passed in {RUNS} runs with different hash seeds{more}.")
 
 
-def _wrong_after(case: GateCase, static: Static, runs: Sequence[TestReport]) -> Iterator[str]:
+def wrong_after(case: GateCase, static: Static, runs: Sequence[TestReport]) -> Iterator[str]:
+    """Yield what speaks against the added tests in runs of the whole patch."""
     for number, report in enumerate(runs):
         why = whole(report)
         if why:

@@ -10,7 +10,7 @@ from sandbox.errors import TestsUnrunnable, UnsafePath
 from sandbox.protocol import Environment, Progress, Sandbox, Workspace
 from sandbox.runners.report import TestReport
 from sandbox.tree import Entry, Tree
-from workflows.gate.added import RUNS, needs_other_way, selection
+from workflows.gate.added import RUNS, needs_other_way, selection, wrong_after, wrong_before
 from workflows.gate.clean_room import FIRST_SEED, PARALLEL, probe, run_in
 from workflows.gate.hollow import WAYS, hollow_tree
 from workflows.gate.perturbing import narrow_answers
@@ -21,6 +21,9 @@ from workflows.verdicts import GateCase
 PROOF_SEED = FIRST_SEED + 20
 """Hash seed of the first pair of runs; each further pair has the next number."""
 _WATCHED = 200
+"""Files that are compared after every run, at most."""
+_Probing = tuple[Probed | None, tuple[str, ...], str]
+"""What rewritten tests showed, which of their answers stand alone, and the work tree's path there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +95,37 @@ def prove(case: GateCase, sandbox: Sandbox, static: Static, progress: Progress) 
             return pool.submit(_run, case, sandbox, tree, environment, static, number, tests)
 
         first = begin(base, case.environment, 0)
-        whole = [ran.result() for ran in [begin(after, patched, number) for number in range(RUNS)]]
-        before = [first, *(begin(base, case.environment, number) for number in range(1, RUNS))]
-        emptying = pool.submit(_hollow, case, sandbox, static)
-        probing = pool.submit(_probe, case, sandbox, static, base)
-        runs = [ran.result() for ran in before]
-        hollow, probed = emptying.result(), probing.result()
-    every = [*runs, *whole]
+        whole = [begin(after, patched, number) for number in range(RUNS)]
+        runs = [first.result()]
+        emptied: tuple[TestReport, ...] = ()
+        probed: _Probing = None, (), ""
+        if _worth_more(case, static, [r.report for r in runs], [w.result().report for w in whole]):
+            later = [begin(base, case.environment, number) for number in range(1, RUNS)]
+            emptying = pool.submit(_hollow, case, sandbox, static)
+            probing = pool.submit(_probe, case, sandbox, static, base)
+            runs += [ran.result() for ran in later]
+            emptied, probed = emptying.result(), probing.result()
+    every = [*runs, *(w.result() for w in whole)]
     unrunnable = [r.report for r in every if isinstance(r.report, TestsUnrunnable)]
     return Proof(
         before=tuple(r.report for r in runs if isinstance(r.report, TestReport)),
-        whole=tuple(r.report for r in whole if isinstance(r.report, TestReport)),
-        hollow=hollow,
+        whole=tuple(r.report for r in every[len(runs) :] if isinstance(r.report, TestReport)),
+        hollow=emptied,
         unrunnable=str(unrunnable[0]).rstrip(".") if unrunnable else "",
         rewritten=tuple(dict.fromkeys(path for r in every for path in r.rewritten)),
         probed=probed[0], narrow=probed[1], root=probed[2],
     )  # fmt: skip
+
+
+def _worth_more(
+    case: GateCase, static: Static, before: Sequence[TestReport | TestsUnrunnable],
+    whole: Sequence[TestReport | TestsUnrunnable],
+) -> bool:  # fmt: skip
+    """Whether nothing speaks against the added tests so far."""
+    known = [r for r in before if isinstance(r, TestReport)], [r for r in whole if isinstance(r, TestReport)]
+    if len(known[0]) < len(before) or len(known[1]) < len(whole):
+        return False
+    return not any(wrong_before(case, static, known[0])) and not any(wrong_after(case, static, known[1]))
 
 
 def _hollow(case: GateCase, sandbox: Sandbox, static: Static) -> tuple[TestReport, ...]:

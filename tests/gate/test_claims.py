@@ -1,0 +1,40 @@
+"""What claims to add or to preserve is proved or refused, whatever a plain pytest run says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gate import honest_claims
+from tests.gate.candidates import Claimed
+from tests.gate.court import Court
+from workflows.steps.verify import VerifiedPatch, conditions
+from workflows.verdicts import GateCase, GateReport
+
+DOCKER = {"an issue: percentages are not checked", "a repair with a test of its own", "a helper is extracted"}
+
+
+def _holds(candidate: Claimed, case: GateCase, report: GateReport) -> None:
+    assert report.passed, [c for c in report.checks if not c.passed]
+    assert tuple(c.name for c in report.checks) == conditions(case, report.added_tests)
+    wanted = [candidate.check] if candidate.flagged else []
+    assert [c.name for c in report.flagged] == wanted, report.flagged
+    verified = VerifiedPatch.from_report(report, case)
+    assert verified.patch == case.patch
+    assert verified.report is report
+
+
+@pytest.mark.parametrize("candidate", honest_claims.ALL, ids=lambda c: c.name)
+def test_honest(candidate: Claimed, local_court: Court) -> None:
+    case, report = local_court.verdict(candidate.name)
+    _holds(candidate, case, report)
+    if candidate.targets:
+        assert len(report.before) == len(report.whole) == 3
+        first = candidate.targets[0][0]
+        assert report.whole[0].outcome(first) == "passed"
+        assert report.before[0].outcome(first) != "passed"
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("candidate", [c for c in honest_claims.ALL if c.name in DOCKER], ids=lambda c: c.name)
+def test_honest_on_docker(candidate: Claimed, docker_court: Court) -> None:
+    _holds(candidate, *docker_court.verdict(candidate.name))

@@ -129,8 +129,8 @@ class Court:
     def _verdict(self, candidate: Hostile | Honest | Claimed) -> tuple[GateCase, GateReport]:
         if isinstance(candidate, Claimed):
             case = self.claim(candidate)
-        else:
-            case = self.case(candidate.base, candidate.changes)
+            return case, self.judge(case)
+        case = self.case(candidate.base, candidate.changes)
         return case, self.judge(case)
 
     def begin(self, candidates: Iterable[Hostile | Honest | Claimed]) -> None:

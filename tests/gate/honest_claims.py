@@ -110,7 +110,12 @@ def test_colours_are_an_enumeration():
 """
 
 ADDS = [
-    Claimed("a function", {"shop/cart.py": SHIPPING, "tests/test_shipping.py": TEST_SHIPPING}, "adds", SHIPPING_TARGETS),
+    Claimed(
+        "a function",
+        {"shop/cart.py": SHIPPING, "tests/test_shipping.py": TEST_SHIPPING},
+        "adds",
+        SHIPPING_TARGETS,
+    ),
     Claimed(
         "a module with a class, tests with parameters and a fixture",
         {"shop/loyalty.py": LOYALTY, "tests/test_loyalty.py": TEST_LOYALTY},

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tests.gate.candidates import Claimed
+from tests.gate.candidates import ADDED, Claimed
 from tests.gate.honest_claims import SHIPPING, SHIPPING_TARGETS, SOUND, TEST_SHIPPING
 from tests.gate.shop import CONFTEST, MONEY, PYPROJECT, TEST_MONEY
 from workflows.verdicts import Allowances
@@ -25,12 +25,13 @@ def _hash_in(seed: int) -> str:
 
 def _adds(
     name: str, test: str, check: str, reason: str, raised: str = "ImportError", *, product: str = SHIPPING,
-    flagged: bool = False, more: dict[str, str] | None = None, allowances: Allowances | None = None,
+    flagged: bool = False, more: dict[str, str] | None = None, allowances: Allowances = ADDED,
     targets: tuple[tuple[str, str], ...] = (),
 ) -> Claimed:  # fmt: skip
     changes = {"shop/cart.py": product, TEST: test, **(more or {})}
-    named = {} if allowances is None else {"allowances": allowances}
-    return Claimed(name, changes, "adds", targets or ((ONE, raised),), check, reason, flagged=flagged, **named)
+    return Claimed(
+        name, changes, "adds", targets or ((ONE, raised),), check, reason, flagged=flagged, allowances=allowances
+    )
 
 
 VACUOUS = [

@@ -175,6 +175,13 @@ class Unchanged:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlanRefused:
+    """A person wants no such plan; the reason goes back to the planner."""
+
+    reason: str
+
+
 # The reviewer's
 
 Severity = Literal["blocking", "warning", "note"]

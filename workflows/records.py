@@ -23,7 +23,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "sandbox.protocol": ("Environment", "EnvironmentDefinition"),
     "sandbox.runners.report": ("Frame", "Harness", "Outcome", "TestReport", "TestResult"),
     "agents.results": (
-        "Answer", "Candidate", "Citation", "Edit", "Evidence", "Failure", "Finding", "NewFile", "NoTests", "Plan",
+        "Answer", "Candidate", "Citation", "Edit", "Evidence", "Failure", "Finding", "NewFile", "NoTests", "Plan", "PlanRefused",
         "Questions", "Repair", "RepairResult", "Reviewed", "StatedFailure", "Step", "Suspect", "TestRefused",
         "Unchanged", "WrittenTests",
     ),

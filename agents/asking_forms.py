@@ -50,9 +50,9 @@ def _cleaned(limit: int) -> BeforeValidator:
     return BeforeValidator(lambda value: one_line(value, limit) if isinstance(value, str) else value)
 
 
-Sentence = Annotated[str, _cleaned(400), StringConstraints(min_length=2, max_length=400)]
+Sentence = Annotated[str, StringConstraints(min_length=2, max_length=400), _cleaned(400)]
 """One line for a person; a longer one is cut."""
-Short = Annotated[str, _cleaned(240), StringConstraints(max_length=240)]
+Short = Annotated[str, StringConstraints(max_length=240), _cleaned(240)]
 """A path, a name or a quotation; may be empty."""
 
 

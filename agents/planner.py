@@ -17,11 +17,11 @@ from agents.asking_forms import Sentence, Shape, Short, one_line, reader, same_s
 from agents.plan_text import PlanTextError, parse_plan, plan_text
 from agents.replies import ReplyRefused
 from agents.results import Evidence, Failure, Kind, Plan, PlanRefused, Questions, Step, Unchanged
-from agents.triage import STANDING, Task, kind_of, rule_plan, unclear
+from agents.triage import STANDING, PlanTask, kind_of, rule_plan, unclear
 from sandbox.errors import UnsafePath
 from sandbox.tree import checked_path
 
-__all__ = ["PlanTextError", "Task", "kind_of", "parse_plan", "plan", "plan_text", "replan", "revise"]
+__all__ = ["PlanTask", "PlanTextError", "kind_of", "parse_plan", "plan", "plan_text", "replan", "revise"]
 
 _MAX_TOKENS = 1500
 _SHOWN_TESTS = 12
@@ -41,7 +41,7 @@ class _Plan(Shape):
     steps: Annotated[tuple[_Step, ...], Field(max_length=8)] = ()
 
 
-def plan(task: Task, asker: Asker | None) -> Plan | Questions:
+def plan(task: PlanTask, asker: Asker | None) -> Plan | Questions:
     """Return the steps for a task, or what has to be asked first.
 
     A request that says nothing is asked back without the model; failing tests without a text need none either.
@@ -65,7 +65,9 @@ def plan(task: Task, asker: Asker | None) -> Plan | Questions:
     return replace(asked.value, origin=asked.model)
 
 
-def replan(task: Task, before: Plan, evidence: Sequence[Evidence], asker: Asker | None) -> Plan | Questions | Unchanged:
+def replan(
+    task: PlanTask, before: Plan, evidence: Sequence[Evidence], asker: Asker | None
+) -> Plan | Questions | Unchanged:
     """Return another plan, in view of what came of the steps of the first.
 
     Raises:
@@ -78,7 +80,7 @@ def replan(task: Task, before: Plan, evidence: Sequence[Evidence], asker: Asker 
     return _again(task, before, happened, asker)
 
 
-def revise(task: Task, before: Plan, refused: PlanRefused, asker: Asker | None) -> Plan | Questions | Unchanged:
+def revise(task: PlanTask, before: Plan, refused: PlanRefused, asker: Asker | None) -> Plan | Questions | Unchanged:
     """Return another plan, in view of a person's reason for refusing the first.
 
     Raises:
@@ -88,7 +90,7 @@ def revise(task: Task, before: Plan, refused: PlanRefused, asker: Asker | None) 
     return _again(task, before, f"The person who asked refuses this plan: {refused.reason[:4000]}", asker)
 
 
-def _again(task: Task, before: Plan, happened: str, asker: Asker | None) -> Plan | Questions | Unchanged:
+def _again(task: PlanTask, before: Plan, happened: str, asker: Asker | None) -> Plan | Questions | Unchanged:
     if asker is None:
         return Unchanged("Without a model there is no other plan.")
     values = _values(task) | {"old_plan": _shown(before), "what_happened": happened or "nothing was reached"}
@@ -111,7 +113,7 @@ def _shown(before: Plan) -> str:
     return "\n".join(lines)
 
 
-def _values(task: Task) -> dict[str, str]:
+def _values(task: PlanTask) -> dict[str, str]:
     kind = f"The person says that it is a {task.kind}.\n" if task.kind else ""
     tests = f"{task.passing} tests pass; {len(task.failing)} fail" + (":" if task.failing else ".")
     history = "".join(
@@ -132,7 +134,7 @@ def _failure_line(failure: Failure) -> str:
 class _Check:
     """Makes a plan of a reply; what it may be forgiven the second time, it is told the first."""
 
-    def __init__(self, task: Task, before: Plan | None = None) -> None:
+    def __init__(self, task: PlanTask, before: Plan | None = None) -> None:
         self._task = task
         self._before = before
         self._told = False

@@ -25,7 +25,7 @@ MAX_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PlanTask:
     """What the planner is given."""
 
     text: str
@@ -66,7 +66,7 @@ _WORD = re.compile(r"[^\W\d_][\w.]*|\d+")
 _PATH = re.compile(r"[\w@+-][\w.@+/-]*\.[A-Za-z]\w{0,9}")
 
 
-def kind_of(task: Task) -> Kind | None:
+def kind_of(task: PlanTask) -> Kind | None:
     """Return what kind of task it is, None where nothing tells."""
     if task.kind is not None:
         return task.kind
@@ -91,7 +91,7 @@ def _is_question(text: str, title: str, scores: dict[Kind, float]) -> bool:
     return scores.get("fix", 0.0) < (6.0 if asks else 2.0) and scores.get("feature", 0.0) == 0.0
 
 
-def unclear(task: Task) -> Questions | None:
+def unclear(task: PlanTask) -> Questions | None:
     """Return what has to be asked where a request says too little for anybody, else None."""
     if task.failing or task.answers:
         return None
@@ -112,7 +112,7 @@ def unclear(task: Task) -> Questions | None:
     return None
 
 
-def rule_plan(task: Task, *notes: str) -> Plan | Questions:
+def rule_plan(task: PlanTask, *notes: str) -> Plan | Questions:
     """Return a plan of one step, or what has to be asked first."""
     missing = unclear(task)
     if missing is not None:

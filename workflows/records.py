@@ -24,8 +24,8 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "sandbox.runners.report": ("Frame", "Harness", "Outcome", "TestReport", "TestResult"),
     "agents.results": (
         "Answer", "Candidate", "Citation", "Edit", "Evidence", "Failure", "Finding", "NewFile", "NoTests", "Plan",
-        "PlanRefused", "Questions", "Repair", "RepairResult", "Reviewed", "StatedFailure", "Step", "Suspect", "TestRefused",
-        "Unchanged", "WrittenTests",
+        "PlanRefused", "Questions", "Repair", "RepairResult", "Reviewed", "StatedFailure", "Step", "Suspect",
+        "TestRefused", "Unchanged", "WrittenTests",
     ),
     "workflows.verdicts": ("Allowances", "Baseline", "Check", "GateCase", "GateReport"),
     "workflows.state": (

@@ -26,7 +26,7 @@ RULES = (
     "S102", "S103", "S104", "S113", "S201", "S202", "S301", "S302", "S306", "S307", "S312", "S313", "S314",
     "S315", "S316", "S317", "S318", "S319", "S321", "S323", "S324", "S501", "S502", "S503", "S504", "S505",
     "S506", "S507", "S508", "S509", "S601", "S602", "S604", "S605", "S606", "S608", "S609", "S611", "S612",
-    "S701", "S702",
+    "S701", "S702", "S704",
 )  # fmt: skip
 """The fixed set of Ruff's rules whose findings may not become more; the repository's own settings are not read."""
 
@@ -43,12 +43,22 @@ SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Slack token", re.compile(r"\bxox[abposr]-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/T\w+/B\w+/\w+")),
     ("Google key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
     ("API key", re.compile(r"\bsk-(?:[a-z]+-)?[A-Za-z0-9_-]{20,}")),
+    ("Stripe key", re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16,}")),
+    ("npm token", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b")),
+    ("Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")),
+    ("SendGrid key", re.compile(r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}")),
+    ("Azure storage key", re.compile(r"\bAccountKey=[A-Za-z0-9+/]{40,}={0,2}")),
     ("PyPI token", re.compile(r"\bpypi-[A-Za-z0-9_-]{50,}")),
     ("JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.")),
     ("password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"{}]+:[^\s/:@'\"{}<>$]{3,}@")),
     ("secret", re.compile(r"(?i)(?:api_?key|secret|token|passwd|password)\w*['\"]?\s*[=:]\s*['\"][A-Za-z0-9+/_-]{24,}={0,2}['\"]")),  # noqa: E501
 )  # fmt: skip
 """Name and pattern of what looks like a credential."""
+
+_PLAIN_SECRET = re.compile(
+    r"(?i)^\s*(?:export\s+)?[\w.-]*(?:api_?key|secret|token|passwd|password)[\w.-]*\s*[=:]\s*(?=\S*\d)[A-Za-z0-9+/_-]{24,}={0,2}\s*$"
+)
+"""A credential without quotes, as settings files hold it; in code this would be a name."""
 
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\u2060\ufeff]")
 
@@ -125,6 +135,9 @@ def secrets(path: str, data: bytes) -> list[Finding]:
             if pattern.search(line):
                 found.append(Finding("secret", path, number, f"looks like a {name}"))
                 break
+        else:
+            if not path.endswith((".py", ".pyi")) and _PLAIN_SECRET.match(line):
+                found.append(Finding("secret", path, number, "looks like a secret"))
         if _BIDI.search(line.removeprefix("\ufeff") if number == 1 else line):
             found.append(Finding("hidden-text", path, number, "invisible characters that change how the line reads"))
     return found

@@ -44,6 +44,15 @@ def test_nothing_to_say() -> None:
          "test-weakened", True, "removes"),
         ({"tests/test_cart.py": TEST_CART.replace("def test_line", "@pytest.mark.skip\ndef test_line")},
          "test-weakened", True, "skipped"),
+        ({"shop/cart.py": body(f"# TODO: rounding\n{RIGHT}")}, "leftover", False, "unfinished work"),
+        ({"shop/cart.py": body(f"import code\ncode.interact()\n{RIGHT}")}, "debugging", True, "debugger"),
+        ({"shop/later.py": "def send(bill):\n    raise NotImplementedError\n"}, "leftover", False, "left unfinished"),
+        ({"repro_issue.py": "import shop\n"}, "leftover", False, "work on the diff"),
+        ({"shop/cart.py.orig": "x\n"}, "leftover", False, "work on the diff"),
+        ({"web/app.js": "function f() {\n  debugger;\n}\n"}, "debugging", True, "debugger"),
+        ({"web/app.js": "console.log(1);\n"}, "debugging", False, "console"),
+        ({"deploy.env": "API_TOKEN=abcdef0123456789abcdef0123456789\n"}, "secret", True, "Looks like a secret"),
+        ({"shop/pay.py": f"KEY = 'sk_li{'ve'}_0123456789abcdefABCDEF'\n"}, "secret", True, "Stripe"),
         ({f"shop/m{n}.py": "x = 1\n" for n in range(7)}, "size", False, "8 files"),
         ({"shop/table.py": "".join(f"x{n} = {n}\n" for n in range(300))}, "size", False, "302 lines"),
     ],
@@ -64,6 +73,12 @@ def test_what_the_gate_flagged_is_said_again() -> None:
 def test_prints_where_prints_are_at_home() -> None:
     cli = case().base["shop/cli.py"].data.decode()
     assert _remarks({**SOUND, "shop/cli.py": cli.replace("    print(bill", "    print()\n    print(bill")}) == []
+
+
+def test_abstract_methods_are_finished() -> None:
+    text = "import abc\n\n\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def f(self):\n"
+    text += "        raise NotImplementedError\n"
+    assert _remarks({**SOUND, "shop/kinds.py": text}) == []
 
 
 def _contender(

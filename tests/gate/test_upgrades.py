@@ -78,7 +78,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     for seed in (1, 2):
         with sandbox.open(base, prepared[0]) as workspace:
             reports.append(run_tests(workspace, detect_harness(base), seed=seed))
-    yield Shelf(sandbox, *prepared, base, Baseline(tuple(reports), (), ()))
+    old, new, four = prepared
+    yield Shelf(sandbox, old, new, four, base, Baseline(tuple(reports), (), ()))
     sandbox.close()
     for environment in prepared:
         remove_folder(Path(environment.reference))

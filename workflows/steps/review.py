@@ -20,7 +20,15 @@ Kind = Literal["size", "debugging", "secret", "test-weakened", "security", "left
 MANY_FILES = 5
 MANY_LINES = 200
 _DEBUGGERS = frozenset({"pdb", "ipdb", "pudb", "rpdb", "web_pdb", "icecream", "snoop", "pysnooper"})
-_MARKER = re.compile(r"^(?:<{7}|={7}|>{7}) ?|^\s*#.*\b(?:FIXME|XXX|HACK)\b")
+_MARKER = re.compile(r"^(?:<{7}|={7}|>{7}) ?|^\s*(?:#|//|/\*).*\b(?:TODO|FIXME|XXX|HACK)\b")
+_STOPS = re.compile(r"^\s*(?:debugger\s*;?\s*$|binding\.pry\b|byebug\s*$|import\s+pdb\b)|\bdbg!\s*\(|\bvar_dump\s*\(")
+"""Lines of other languages that stop in a debugger, or print for whoever wrote them."""
+_TOLD = re.compile(r"\bconsole\.(?:log|debug|trace)\s*\(")
+_SCRATCH = re.compile(
+    r"(?:^|/)(?:(?:repro|reproduce|debug|scratch|tmp|temp|demo_?bug)\w*\.(?:py|sh|js|ts|txt)"
+    r"|.*(?:\.orig|\.rej|\.bak|\.swp|\.log|\.pyc|~))$"
+)
+"""New files that are left over from the work on the diff."""
 _LOOSENING = frozenset(
     {"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure", "SkipTest", "importorskip"}
 )
@@ -62,8 +70,10 @@ def read_as_stranger(case: GateCase, report: GateReport) -> tuple[Remark, ...]:
             if surface.test_reason(path) is not None:
                 remarks += _weakened(path, old, new)
             else:
-                remarks += _debugging(path, old, new)
+                remarks += [*_debugging(path, old, new), *_unfinished(path, old, new)]
         remarks += _leftovers(path, old, new)
+        if path not in base and path in after and _SCRATCH.search(path) and surface.test_reason(path) is None:
+            remarks.append(Remark("leftover", f"{path} looks like a file from the work on the diff."))
     remarks += _findings(before_files, after_files)
     return tuple(sorted(dict.fromkeys(remarks), key=lambda r: (not r.blocking, r.path, r.line)))
 
@@ -87,6 +97,10 @@ def _debug_calls(data: bytes) -> list[tuple[str, int]]:
         match node:
             case ast.Call(func=ast.Name(id="breakpoint" | "print" | "pprint" | "ic" as name)):
                 found.append((name, node.lineno))
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="code" | "IPython" as owner), attr="interact" | "embed")
+            ):
+                found.append((owner, node.lineno))
             case ast.Import(names=names) if {a.name.split(".")[0] for a in names} & _DEBUGGERS:
                 found.append((names[0].name, node.lineno))
             case ast.ImportFrom(module=str(module)) if module.split(".")[0] in _DEBUGGERS:
@@ -107,6 +121,30 @@ def _debugging(path: str, old: bytes, new: bytes) -> Iterator[Remark]:
                 )
         else:
             yield Remark("debugging", f"It leaves a debugger behind (`{name}`).", True, path, line)
+
+
+def _unfinished(path: str, old: bytes, new: bytes) -> Iterator[Remark]:
+    """Yield the functions that are new and do nothing but say that they are not there yet."""
+    known = {name for name, _ in _empty_functions(_parsed(old))}
+    for name, line in _empty_functions(_parsed(new)):
+        if name not in known:
+            yield Remark(
+                "leftover", f"`{name}` is left unfinished: it only raises NotImplementedError.", False, path, line
+            )
+
+
+def _empty_functions(module: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(module):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        abstract = any("abstract" in ast.unparse(d) for d in node.decorator_list)
+        body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+        match body:
+            case [
+                ast.Raise(exc=ast.Name(id="NotImplementedError") | ast.Call(func=ast.Name(id="NotImplementedError")))
+            ]:
+                if not abstract:
+                    yield node.name, node.lineno
 
 
 def _assertions(data: bytes) -> tuple[Counter[str], Counter[str], dict[str, int]]:
@@ -148,6 +186,13 @@ def _leftovers(path: str, old: bytes, new: bytes) -> Iterator[Remark]:
             conflict = line[:7] in {b"<<<<<<<", b"=======", b">>>>>>>"} and path.endswith(".py")
             what = "a conflict marker" if conflict else "a note about unfinished work"
             yield Remark("leftover", f"It leaves {what} behind.", conflict, path, number)
+        elif not path.endswith((".py", ".pyi", ".md", ".rst", ".txt")):
+            text = line.decode("utf-8", "replace")
+            if _STOPS.search(text):
+                yield Remark("debugging", f"It leaves a debugger behind (`{text.strip()[:40]}`).", True, path, number)
+            elif _TOLD.search(text) and not any(_TOLD.search(o.decode("utf-8", "replace")) for o in old.splitlines()):
+                yield Remark("debugging", "It prints to the console, which this file did not do before.", False, path,
+                             number)  # fmt: skip
 
 
 def _findings(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[Remark]:

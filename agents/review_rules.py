@@ -28,7 +28,8 @@ _INSTRUCTION = re.compile(
 _CLAIM = re.compile(
     r"\b(?:all )?tests? (?:now )?pass(?:es|ed)?\b|\b(?:lgtm|ship it)\b"
     r"|\b(?:reviewed|approved|verified|audited|signed[- ]off)[- ]by\b|\bno (?:security|known) (?:issues?|bugs?)\b"
-    r"|\bthis (?:change |patch |fix |code |version )?is (?:safe|secure|correct|verified)\b|\b(?:fully|thoroughly|extensively) tested\b"
+    r"|\bthis (?:change |patch |fix |code |version )?is (?:safe|secure|correct|verified)\b"
+    r"|\b(?:fully|thoroughly|extensively) tested\b"
     r"|\b(?:verified|guaranteed|proven) (?:safe|secure|correct)\b",
     re.IGNORECASE,
 )

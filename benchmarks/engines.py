@@ -22,7 +22,7 @@ import platformdirs
 from benchmarks.corpus_loader import Bug, files_of, materialise
 from sandbox.backends import BackendName
 
-GREENDIFF = (sys.executable, "-c", "import sys; from workflows.cli import main; sys.exit(main())")
+GREENDIFF = (str(Path(sys.executable).with_name("greendiff")),)
 
 
 GRACE_SECONDS = 10.0

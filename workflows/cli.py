@@ -170,6 +170,20 @@ MODULES = {"fix": "fix", "resume": "fix", "runs": "look", "show": "look", "apply
            "doctor": "doctor"}  # fmt: skip
 
 
+def leave_foreign_imports() -> None:
+    """Take the current folder and what `PYTHONPATH` names off the import path: they hold a project, not greendiff.
+
+    A repository with a folder `packaging` would otherwise have its code run here, outside any sandbox.
+    """
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs start-up
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    foreign = {os.path.abspath(folder) for folder in ("", *named)} - {ours}  # noqa: PTH100
+    installed = (sys.prefix + os.sep, sys.base_prefix + os.sep)
+    sys.path[:] = [
+        folder for folder in map(os.path.abspath, sys.path) if folder not in foreign or folder.startswith(installed)
+    ]
+
+
 def shadowed() -> list[str]:
     """Return sentences about packages of ours in whose place another distribution would be imported."""
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs start-up
@@ -209,6 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
+    leave_foreign_imports()
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.version:

@@ -72,10 +72,11 @@ def test_the_packages_are_ours(project: Path) -> None:
 def test_another_package_of_the_same_name_is_said(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents" / "__init__.py").write_text("")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from workflows.cli import main; sys.exit(main())"
     for arguments in (["fix"], ["doctor"]):
         done = subprocess.run(
-            [sys.executable, "-c", "import sys; from workflows.cli import main; sys.exit(main())", *arguments],
-            cwd=tmp_path, env=environment, capture_output=True, text=True,
+            [sys.executable, "-c", code, *arguments],
+            cwd=tmp_path.parent, env=environment, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 3, done.stderr
         assert "the package 'agents' that Python finds" in done.stderr
@@ -119,3 +120,16 @@ def test_what_does_not_belong_there(arguments: list[str], greendiff: Run) -> Non
     ran = greendiff(*arguments)
     assert ran.code == 2
     assert "there is no" in ran.err
+
+
+@pytest.mark.parametrize("how", ["module", "PYTHONPATH"])
+def test_a_repository_on_the_import_path_is_not_imported_here(how: str, tmp_path: Path, project: Path) -> None:
+    for name in ("packaging", "pydantic", "rich", "docker"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('code of the repository ran on the host')\n")
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    if how == "PYTHONPATH":
+        environment["PYTHONPATH"] = os.pathsep.join((".", str(tmp_path), str(project)))
+    argv = [sys.executable, "-m", "workflows.cli", "fix", "--sandbox", "local"]
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "is not in a Git repository" in done.stderr, done.stderr

@@ -59,6 +59,9 @@ class Guard:
         entry = self._base.get(path)
         if entry is not None and entry.kind != "file":
             return "is a symbolic link"
+        parts = path.split("/")
+        if any("/".join(parts[:depth]) in self._base for depth in range(1, len(parts))):
+            return "lies under something that is no folder"
         name = posixpath.basename(path).lower()
         if not allowed.configuration and (
             any(fnmatch.fnmatchcase(name, pattern) for pattern in _CONFIGURATION)

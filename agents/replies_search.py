@@ -91,30 +91,39 @@ def apply(reply: str, draft: Draft, path: str | None) -> None:
 
     """
     for number, block in enumerate(blocks(reply), 1):
-        written = block.path or path or ""
-        if not written:
+        if not block.path and not path:
             raise ReplyRefused(
                 "unknown path", f"block {number} has no file: write its path in the line above <<<<<<< SEARCH"
             )
-        if not any(line.strip() for line in block.search):
-            _create(draft, written, block, number)
-            continue
-        target = draft.existing(written)
-        text = draft.text(target) or ""
-        draft.write(target, replaced(text, block.search, block.replace, f"block {number} ({target})"))
+        apply_block(block, draft, block.path or path or "", f"block {number}")
 
 
-def _create(draft: Draft, written: str, block: Block, number: int) -> None:
+def apply_block(block: Block, draft: Draft, written: str, name: str) -> None:
+    """Make one block's change to the file that `written` names; `name` is what messages call the block.
+
+    Raises:
+        ReplyRefused: it does not fit exactly one place.
+
+    """
+    if not any(line.strip() for line in block.search):
+        _create(draft, written, block, name)
+        return
+    target = draft.existing(written)
+    text = draft.text(target) or ""
+    draft.write(target, replaced(text, block.search, block.replace, f"{name} ({target})"))
+
+
+def _create(draft: Draft, written: str, block: Block, name: str) -> None:
     text = draft.text(written)
     if text is None:
         written = draft.absent(written)
     elif text.strip():
         raise ReplyRefused(
-            "ambiguous", f"block {number} searches for nothing, but {written} is there: write the lines to be replaced"
+            "ambiguous", f"{name} searches for nothing, but {written} is there: write the lines to be replaced"
         )
     body = "".join(f"{line}\n" for line in block.replace)
     if not body.strip():
-        raise ReplyRefused("no change", f"block {number} searches for nothing and puts in nothing")
+        raise ReplyRefused("no change", f"{name} searches for nothing and puts in nothing")
     draft.write(written, body)
 
 

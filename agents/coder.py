@@ -158,9 +158,7 @@ def _messages(task: Task, toolbox: Toolbox, prompt: str, fence: Fence) -> tuple[
 def _missing(task: Task, toolbox: Toolbox) -> Objection | None:
     """Return why the task cannot be done yet: nothing was changed, or tests fail that did not before."""
     if toolbox.changes() is None:
-        return Objection(
-            "nothing was changed yet: make the change, or say plainly why it cannot be done"
-        )
+        return Objection("nothing was changed yet: make the change, or say plainly why it cannot be done")
     if not toolbox.runs_tests:
         return None
     try:

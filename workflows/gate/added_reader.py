@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Collection
 
 from sandbox.syntax import parse
+from workflows.gate.syntax import is_main_guard
 from workflows.gate.tamper_reader import Reader, TestNames, Trace
 from workflows.gate.tamper_rules import MACHINERY
 
@@ -19,6 +20,8 @@ _STEERING = frozenset(
     {"pytest.exit", "pytest.main", "pytest.console_main", "pytest.hookimpl", "pytest.hookspec",
      "pytest.register_assert_rewrite", "unittest.main", "unittest.installHandler", "unittest.registerResult"}
 )  # fmt: skip
+_START = frozenset({"unittest.main", "pytest.main", "sys.exit", "SystemExit", "exit", "quit"})
+"""What a test file may do where it is run as a program, which the runners of tests never do."""
 _ORDINARY = frozenset(
     {"pickle.loads", "pickle.load", "subprocess", "multiprocessing", "sys.argv", "builtins", "mmap", "weakref.finalize",
      "gc", "gc.collect", "importlib.util", "pkgutil", "signal.signal", "sys.flags", "globals", "os.uname", "os.system",
@@ -70,9 +73,12 @@ class _AddedReader(Reader):
     def __init__(self, path: str, module: ast.Module, names: TestNames, products: Collection[str]) -> None:
         super().__init__(path, module, names)
         self._products = sorted(products)
+        self._as_program = False
 
     def _add(self, key: str, weight: str, sentence: str, node: ast.AST) -> None:
         kind, _, name = key.partition(":")
+        if self._as_program and name in _START:
+            return
         if kind == "place" or (kind == "import-time" and name in _READ_AT_IMPORT) or key == "hook:pytestmark":
             return
         if (kind == "attribute" and name in _SPOKEN) or (kind == "name" and name in _ORDINARY):
@@ -99,6 +105,11 @@ class _AddedReader(Reader):
 
     def _is_command(self) -> bool:
         return False
+
+    def visit_If(self, node: ast.If) -> None:
+        outer, self._as_program = self._as_program, self._as_program or is_main_guard(node)
+        super().visit_If(node)
+        self._as_program = outer
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if node.attr in _STEERING_ATTRIBUTES or (

@@ -68,7 +68,7 @@ def test_what_an_added_test_file_may_not_do(text: str, reason: str) -> None:
             "    with pytest.raises(ValueError):\n        bill(n)\n    assert bill(2) == pytest.approx(2.0)\n"
         ),
         (
-            "import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(1, 1)\n\n"
+            "import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self):\n        self.assertTrue(1)\n\n"
             "if __name__ == '__main__':\n    unittest.main()\n"
         ),
         (

@@ -46,6 +46,12 @@ def one_line(text: str, limit: int = 0) -> str:
     return text[: limit - 1].rstrip() + "…" if limit and len(text) > limit else text
 
 
+def printable(text: str) -> str:
+    """Return foreign text with its lines and indentation, without control, formatting and unassigned characters."""
+    lines = (line.expandtabs(4).rstrip() for line in split_lines(text))
+    return "\n".join("".join(c for c in line if unicodedata.category(c)[0] != "C") for line in lines)
+
+
 def _cleaned(limit: int) -> BeforeValidator:
     return BeforeValidator(lambda value: one_line(value, limit) if isinstance(value, str) else value)
 

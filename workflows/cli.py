@@ -95,6 +95,37 @@ def _positive(text: str) -> float:
     return number
 
 
+def _tokens(text: str) -> int:
+    try:
+        number = int(text.replace("_", ""))
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 10**12:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tokens")
+    return number
+
+
+def _money(text: str) -> str:
+    whole, _, part = text.partition(".")
+    if not (whole + part).isascii() or not (whole + part).isdigit() or len(whole) > 6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount of money such as 0.50")
+    return text
+
+
+def _models(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("models")
+    group.add_argument(
+        "--model", action="extend", nargs="+", default=[], metavar="TIER",
+        help="ask these models, the cheapest first: tiers of your settings, `local`, or MODEL@http://host:port/v1 "
+        "(default: all of your settings; none: no model)",
+    )  # fmt: skip
+    group.add_argument("--max-cost", type=_money, metavar="AMOUNT", help="the most that the run's models may cost")
+    group.add_argument("--max-tokens", type=_tokens, metavar="N", help="the most tokens that the run's models may take")
+    cassette = group.add_mutually_exclusive_group()
+    cassette.add_argument("--record", metavar="DIR", help="record the models' answers in DIR, without any secret")
+    cassette.add_argument("--replay", metavar="DIR", help="take the models' answers from DIR; nothing is asked or paid")
+
+
 def _outputs(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--apply", action="store_true", help="change the working tree, once the diff is verified")
@@ -144,6 +175,7 @@ def build_parser() -> Parser:
         help="let the diff change existing tests, or configuration and build files",
     )  # fmt: skip
     fix.add_argument("--bundle", metavar="PATH", help="copy the evidence to PATH: a new folder, or a .tar.gz file")
+    _models(fix)
 
     verify = command("verify", "replay an evidence bundle from a fresh clone; fails if anything differs")
     verify.add_argument("bundle", metavar="BUNDLE", help="a folder or archive that `greendiff fix --bundle` wrote")
@@ -162,12 +194,16 @@ def build_parser() -> Parser:
     resume.add_argument("run", metavar="RUN", help="a run's id, its beginning or end, or `last`")
     resume.add_argument("--budget", type=_positive, metavar="SECONDS", help="time for the rest (default: as before)")
     resume.add_argument("--json", action="store_true", help="print events as JSON, one a line, the last with the diff")
+    models = command("models", "say which models are configured, and what their endpoints tell about them")
+    models.add_argument("--config", metavar="FILE", help="your own settings (TOML), as for fix")
+    models.add_argument("--calls", action="store_true", help="also find out about tools and schemas, by two tiny calls")
+    models.add_argument("--fetch", action="store_true", help="fetch the embedded model (1.1 GB), checked by its digest")
     command("doctor", "say what works on this machine, what does not, and how to mend it")
     return parser
 
 
 MODULES = {"fix": "fix", "resume": "fix", "runs": "look", "show": "look", "apply": "apply", "verify": "verify",
-           "doctor": "doctor"}  # fmt: skip
+           "doctor": "doctor", "models": "models"}  # fmt: skip
 
 
 def leave_foreign_imports() -> None:

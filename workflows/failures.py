@@ -7,6 +7,15 @@ import sqlite3
 from dataclasses import dataclass
 
 from agents.errors import AgentError
+from agents.models.errors import (
+    CapReached,
+    CassetteError,
+    CassetteMismatch,
+    LedgerError,
+    LocalModelError,
+    ModelError,
+    ModelSettingsError,
+)
 from sandbox.errors import EnvironmentFailed, PatchError, SandboxError
 from workflows.errors import WorkflowError
 from workflows.runs import Status
@@ -15,6 +24,12 @@ INTERNAL = 70
 FULL = {errno.ENOSPC, errno.EDQUOT}
 STATUS: dict[int, Status] = {0: "verified", 1: "no-diff", 2: "usage", 3: "environment", 4: "budget", 130: "interrupted",
                              143: "interrupted", 129: "interrupted"}  # fmt: skip
+
+
+OF_MODELS: dict[type[ModelError], int] = {
+    ModelSettingsError: 2, CassetteMismatch: 1, CassetteError: 2, CapReached: 4, LedgerError: 3, LocalModelError: 3,
+}  # fmt: skip
+"""Exit codes of the model client's errors, the first that fits; an endpoint that does not serve ends with 1."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -57,6 +72,8 @@ def explained(error: BaseException) -> Failure:
             return Failure(1, str(error))
         case SandboxError():
             return Failure(3, str(error))
+        case ModelError():
+            return Failure(next((code for kind, code in OF_MODELS.items() if isinstance(error, kind)), 1), str(error))
         case AgentError():
             return Failure(INTERNAL, str(error), expected=False)
         case OSError() if error.errno in FULL:

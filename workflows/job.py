@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -11,18 +12,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from agents.models.ledger import Account, money
 from sandbox.protocol import Environment, EnvironmentDefinition, Sandbox, Workspace
 from sandbox.runners.report import Harness
 from sandbox.tree import Tree
 from workflows.background import Task
 from workflows.errors import RecordError, Unusable
+from workflows.ladder import Ladder
 from workflows.progress import Events
 from workflows.records import decode, encode
 from workflows.runs import Run
 from workflows.settings import Settings
 from workflows.state import Request
+from workflows.tiers import wanted
 
 if TYPE_CHECKING:
+    from agents.models.gateway import CallRecord
     from sandbox.workspace import Snapshot
     from workflows.steps.base import BaseReports
 
@@ -72,6 +77,11 @@ class Job:
         self.snapshot = snapshot
         self.clock = Clock(settings.budget, events.started)
         self.stop = threading.Event()
+        self.ladder = Ladder(
+            wanted(settings, os.environ), settings, os.environ, Account(run.id, str(snapshot.repository)), run.folder,
+            once=self.once, note=events.note, on_call=self._called, stop=self.stop,
+        )  # fmt: skip
+        """The models that may be asked; empty where none is configured or asked for."""
         self._sandbox: Sandbox | None = None
         self._ready: Task[Readied] | None = None
         self._spare: Task[tuple[Workspace, float]] | None = None
@@ -186,9 +196,20 @@ class Job:
             raise RecordError(f"the record {name!r} of run {self.run.id} holds something else; start a new run")
         return value
 
+    def _called(self, call: CallRecord) -> None:
+        """Tell of one call of a model, with what the run has cost so far."""
+        spent, usage = self.ladder.spent(), call.usage
+        self.events.emit(
+            "call", tier=call.tier, model=call.model, purpose=call.purpose, outcome=call.outcome,
+            prompt=usage.prompt if usage else 0, completion=usage.completion if usage else 0,
+            cost=None if call.micro is None else money(call.micro), seconds=round(call.seconds, 3),
+            notes=list(call.notes), calls=spent.calls, tokens=spent.tokens, spent=money(spent.micro),
+        )  # fmt: skip
+
     def close(self) -> None:
         """End everything that was started; may be called again."""
         self.stop.set()
+        self.ladder.close()
         # Whatever is still being opened is waited for, so that it is closed too; both ends are bounded.
         if self._ready is not None and self._sandbox is None:
             self._ready.settle(5)

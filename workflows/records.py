@@ -22,6 +22,8 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "sandbox.limits": ("Limits",),
     "sandbox.protocol": ("Environment", "EnvironmentDefinition"),
     "sandbox.runners.report": ("Frame", "Harness", "Outcome", "TestReport", "TestResult"),
+    "agents.models.protocol": ("ChatReply", "ToolCall", "Usage"),
+    "agents.models.tiers": ("Capabilities",),
     "agents.results": (
         "Answer", "Candidate", "Citation", "Edit", "Evidence", "Failure", "Finding", "NewFile", "NoTests", "Plan",
         "PlanRefused", "Questions", "Repair", "RepairResult", "Reviewed", "StatedFailure", "Step", "Suspect",

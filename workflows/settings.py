@@ -12,11 +12,14 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from agents.models.errors import ModelSettingsError
+from agents.models.tiers import ENVIRONMENT, tier_values
 from sandbox.limits import MIB, Limits
 from sandbox.tree import Tree
 from workflows.errors import Usage
@@ -28,6 +31,8 @@ OTHER_VARIABLES = frozenset({"STATE_DIR", "CACHE_DIR", "DEBUG", "DIE_AT", "CONFI
 DEFAULTS = Limits()
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Tokens = Annotated[int, Field(ge=0, le=10**12)]
+Money = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
 def _stays_inside(path: str) -> str:
@@ -100,6 +105,24 @@ class Settings(_Model):
     """How many repairs are shown to the gate before giving up."""
     tests: TestSettings = TestSettings()
     limits: LimitSettings = LimitSettings()
+    models: dict[str, dict[str, Any]] = {}
+    """Model tiers by name, as `agents.models.tiers` reads them."""
+    model: tuple[str, ...] = ()
+    """Which of them this run may ask, `MODEL@ADDRESS` and `local` included; empty takes all, `none` takes none."""
+    max_cost: Money | None = None
+    """Money that the models of one run may cost, in the currency of the tiers' prices."""
+    max_tokens: Tokens | None = 2_000_000
+    """Tokens of prompts and replies of one run."""
+    max_cost_repository: Money | None = None
+    """For one repository within 30 days."""
+    max_tokens_repository: Tokens | None = None
+    max_cost_day: Money | None = None
+    """For everything within one day (UTC)."""
+    max_tokens_day: Tokens | None = None
+    record: str | None = None
+    """Folder that the models' answers are recorded in, absolute."""
+    replay: str | None = None
+    """Folder that they are taken from, absolute; nothing is asked then."""
 
 
 REPOSITORY_MAY_SET = frozenset({"budget", "requirements", "tests", "limits", "base_runs"})
@@ -181,18 +204,22 @@ def _of_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for variable, text in sorted(environment.items()):
         name = variable.removeprefix(PREFIX)
-        if name == variable or name in OTHER_VARIABLES:
+        if name == variable or name in OTHER_VARIABLES or variable.startswith(ENVIRONMENT):
             continue
         key, _, inner = name.lower().partition("__")
         if key not in Settings.model_fields:
             raise Usage(f"{variable}: there is no such setting{_nearest(variable, _variables())}")
-        if key == "allow" or (key == "paths" and not text.startswith("[")):
+        if key in {"allow", "model"} or (key == "paths" and not text.startswith("[")):
             value: Any = [part for part in text.split(",") if part]
         else:
             value = _literal(text)
         values = _merged(values, {key: {inner: value} if inner else value})
         _checked({key: values[key]}, variable)
-    return values
+    try:
+        models = tier_values(environment)
+    except ModelSettingsError as error:
+        raise Usage(str(error)) from None
+    return values | ({"models": models} if models else {})
 
 
 def _variables() -> list[str]:

@@ -100,13 +100,25 @@ def _backends() -> tuple[list[str], bool]:
     return lines, usable
 
 
+def _models() -> list[str]:
+    """Return the lines about models; that one is missing or mute makes nothing unusable."""
+    from workflows.commands.models import embedded_line, report, settings_of
+    from workflows.errors import Usage
+
+    try:
+        lines, _ = report(settings_of(None), calls=False)
+    except Usage as error:
+        lines = [f"models: {error}"]
+    return [*lines, embedded_line()]
+
+
 def doctor(arguments: argparse.Namespace, started: float) -> int:  # noqa: ARG001 - every command has this shape
     """Print the findings; 0 if code can be run in isolation, 3 if not."""
 
     def work() -> int:
         programs, well = _programs()
         backends, usable = _backends()
-        print("\n".join([*programs, *_folders(), "", *backends]))
+        print("\n".join([*programs, *_folders(), "", *backends, "", *_models()]))
         return 0 if well and usable else 3
 
     return guarded(work)

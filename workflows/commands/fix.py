@@ -41,6 +41,7 @@ def fix(arguments: argparse.Namespace, started: float) -> int:
     def begin(events: Events) -> tuple[Job, bool]:
         from workflows.job import Job, kept
         from workflows.settings import read_settings
+        from workflows.tiers import wanted
 
         # What is wrong with the arguments is told before anything is read.
         issue = _issue(arguments.issue)
@@ -52,6 +53,7 @@ def fix(arguments: argparse.Namespace, started: float) -> int:
             taken.tree, _flags(arguments), config=Path(arguments.config) if arguments.config else None
         )
         request = _request(arguments, folder, issue, settings)
+        wanted(settings, os.environ)
         store = RunStore()
         store.sweep()
         words = {"path": request.path, "tests": list(request.tests), "issue": request.issue[:200]}
@@ -93,8 +95,17 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
         "python": os.path.abspath(arguments.python) if arguments.python and os.sep in arguments.python  # noqa: PTH100
         else arguments.python,
         "allow": arguments.allow,
+        "model": arguments.model or None,
+        "max_cost": arguments.max_cost,
+        "max_tokens": arguments.max_tokens,
+        "record": _cassette(arguments.record),
+        "replay": _cassette(arguments.replay),
     }  # fmt: skip
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _cassette(name: str | None) -> str | None:
+    return str(Path(name).absolute()) if name else None
 
 
 def _issue(name: str | None) -> str:

@@ -29,6 +29,8 @@ _SAFE = {
     "core.safecrlf": "false",
     "apply.whitespace": "nowarn",
     "gc.auto": "0",
+    # Git would run the program that the repository names (gpg.program) for every signed commit.
+    "log.showSignature": "false",
 }
 SUBMODULE, SYMLINK = "160000", "120000"
 _ODD_NAME = re.compile(rb'\\([abfnrtv"\\]|[0-7]{3})')

@@ -1,0 +1,1 @@
+"""The repository as agents see it: symbols, references, imports, search, outline, history."""

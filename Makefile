@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check coverage bench bench-main-job bench-sdist format docs
+.PHONY: help setup demo test check coverage bench bench-main-job bench-sdist bench-agents format docs
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -49,3 +49,6 @@ bench-main-job: $(STAMP)  ## single-function bugs: correct and wrong first patch
 
 bench-sdist: $(STAMP)  ## real bugs from published source packages (needs ../shared/bench)
 	@$(BIN)/python -m benchmarks.sdist
+
+bench-agents: $(STAMP)  ## a small local model: tiers 0+1 beside tier 0, one single shot and mini-swe-agent
+	@$(BIN)/python -m benchmarks.agents.main

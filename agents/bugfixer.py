@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from agents.fixes.asking import Asking
 from agents.fixes.problem import Attempt, FixBounds, FixEvent, FixResult, Hints, OnFixEvent, TryOut
 from agents.models.prompts import Fence
 from agents.models.protocol import ChatModel
@@ -70,4 +71,16 @@ def propose_fixes(
         SandboxBroken: passed on from `try_out`.
 
     """
-    raise NotImplementedError
+    asking = Asking(
+        problem,
+        model,
+        try_out,
+        bounds,
+        hints,
+        tier=tier,
+        seed=seed,
+        fence=fence or Fence(),
+        stop=stop,
+        on_event=on_event,
+    )
+    return asking.run()

@@ -268,7 +268,7 @@ def test_a_function_is_found_in_what_small_models_write_around_it(problem: Repai
     [
         "", "```python\n```", block("def other(self):\n    return 1"), block("def value(self:\n    return 1"),
         block(METHOD) + "\n" + block(METHOD.replace("0.0", "1")), "```python\ndef value(self):\n    if not self",
-        block(METHOD.replace("        if not self.count:\n", "        # ... rest of the code\n        if self.count:\n")),
+        block(METHOD.replace("        if not self.count:\n", "        # ... rest of the code\n        if self:\n")),
     ],
 )  # fmt: skip
 def test_what_is_not_certain_is_refused(problem: RepairProblem, text: str) -> None:

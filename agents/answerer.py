@@ -18,14 +18,14 @@ _MAX_TOKENS = 900
 _MAX_ANSWER = 8_000
 _MAX_PASSAGE = 60
 _CITED = re.compile(
-    r"[\[(`]*(?P<path>[\w@+.-]+(?:/[\w@+.-]+)*)(?::|#L|,? lines? )L?(?P<first>\d{1,7})"
+    r"[\[(`]{0,4}(?P<path>[\w@+.-]{1,100}(?:/[\w@+.-]{1,100}){0,20})(?::|#L|,? lines? )L?(?P<first>\d{1,7})"
     r"(?: ?[-\u2013] ?L?(?P<last>\d{1,7}))?[\])`]*"
 )
 _PATHLIKE = re.compile(r"/|\.[A-Za-z]\w*$")
 _URL = re.compile(
     r"!?\[[^\]\n]*\]\((?:https?|ftp|data|javascript):[^)\s]*\)|\b(?:https?|ftp)://[^\s)\]>]+", re.IGNORECASE
 )
-_SEARCH = re.compile(r"^\W*SEARCH\W*:[ \t]*(.+)$", re.MULTILINE)
+_SEARCH = re.compile(r"^[ \t*`#>-]{0,12}SEARCH[*` \t]{0,8}:[ \t]*(\S.*)$", re.MULTILINE)
 _NAME = re.compile(
     r"`([^`\n]{2,80})`|\b([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[a-z]\w*_\w+|[A-Z]\w*[a-z]\w*[A-Z]\w*|\w+(?=\(\)))"
 )

@@ -8,9 +8,10 @@ import pytest
 from agents.asking import Asker
 from agents.models.scripted import ScriptedModel, Step
 from agents.neighbour_tests import neighbourhood, new_path
-from agents.results import NoTests, WrittenTests
+from agents.results import Candidate, NoTests, WrittenTests
 from agents.unit_tester import TestTask, write_tests
 from agents.written_tests import TestsRefused, read_test_file
+from sandbox.runners.report import TestReport
 from sandbox.tree import Tree
 from tests.agents.roles.conftest import TryOut, tree_of
 
@@ -106,12 +107,20 @@ def test_an_issue_is_reproduced_beside_its_neighbours(trying: On) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_the_run_shows_goes_back(trying: On, reply: str, fault: str, complaint: str) -> None:
-    model = ScriptedModel([reply, GOOD])
+def test_what_the_run_shows_is_a_reason_to_refuse(trying: On, reply: str, fault: str, complaint: str) -> None:
+    result = write_tests(task(attempts=1), Asker(ScriptedModel([reply])), trying(BASE))
+    assert isinstance(result, NoTests)
+    assert [one.fault for one in result.refused] == [fault]
+    assert complaint in result.refused[0].sentence
+    assert complaint in result.reason
+
+
+def test_what_the_run_shows_goes_back_to_the_model(trying: On) -> None:
+    model = ScriptedModel([GOOD.replace("== 0", "== 1"), GOOD])
     written = write_tests(task(), Asker(model), trying(BASE))
     assert isinstance(written, WrittenTests)
-    assert [one.fault for one in written.refused] == [fault]
-    assert complaint in model.requests[1].messages[-1].text
+    assert [one.fault for one in written.refused] == ["passed"]
+    assert "passes on the code as it is" in model.requests[1].messages[-1].text
 
 
 def test_only_what_fails_is_kept(trying: On) -> None:
@@ -185,7 +194,11 @@ def test_tests_that_do_not_fail_every_time_are_not_kept(trying: On) -> None:
     repaired = tree_of(FILES | {"shop/cart.py": FILES["shop/cart.py"].replace(" + 1", "")})
     runs = iter([trying(BASE), trying(repaired)])
     model = ScriptedModel([GOOD])
-    written = write_tests(task(attempts=1, confirmations=1), Asker(model), lambda candidate: next(runs)(candidate))
+
+    def run(candidate: Candidate) -> TestReport:
+        return next(runs)(candidate)
+
+    written = write_tests(task(attempts=1, confirmations=1), Asker(model), run)
     assert isinstance(written, NoTests)
     assert written.refused[-1].fault == "unsteady"
 

@@ -9,6 +9,7 @@ from agents.models.protocol import ToolCall
 from agents.observations import Observation
 from agents.permissions import Guard, Permissions
 from agents.tools import Toolbox, ToolLimits, ToolResult
+from benchmarks.agents.fuzz_tools import fuzz
 from sandbox.tree import Entry, Tree
 from tests.agents.work.conftest import FILES, SHOP, MakeToolbox, tree_of
 
@@ -195,3 +196,9 @@ def test_tools_that_are_not_there_are_named() -> None:
     assert [tool.name for tool in box.tools] == ["read", "outline", "search", "references"]
     result = use(box, "run_command", command="ls")
     assert "There is no tool 'run_command'; there are read" in result.text
+
+
+def test_damaged_answers_calls_and_conversations_do_no_harm() -> None:
+    tally = fuzz(300, 21)
+    assert not tally.wrong, [(case.form, case.reply, what) for case, what in tally.wrong[:2]]
+    assert min(tally.applied[form] for form in ("answer", "edit", "call", "loop")) > 2

@@ -14,7 +14,7 @@ from agents.results import TestFault, TestRefused
 
 MAX_LINES, MAX_TESTS = 300, 12
 _FAILS = re.compile(
-    r"^[ \t#*>-]{0,12}FAILS\b[ \t*`]*(?:[\w./:]{0,200}(?:::|\.))?(?P<test>test\w{0,100})[ \t*`()]*"
+    r"^[ \t#*>-]{0,12}FAILS\b[ \t*`]*(?:[\w./:]{0,200}(?:::|\.))?(?P<test>test\w{0,100})[ \t*`()]+"
     r"WITH[ \t*`]+(?P<exception>[A-Za-z_][\w.]{0,100})[ \t*`]*(?:BECAUSE\b|:|-)[ \t]*(?P<reason>\S.*)$",
     re.MULTILINE,
 )

@@ -249,7 +249,8 @@ class Toolbox:
         with self._workspace.fork() as workspace:
             tools_running.brought_to(workspace, self._base, self._tree)
             seconds = min(float(given.seconds), self._limits.command_seconds)
-            return tools_running.told(tools_running.command_in(workspace, argv, seconds), self._limits.characters)
+            ended = tools_running.command_in(workspace, argv, seconds)
+            return tools_running.told(ended, workspace, self._limits.characters)
 
 
 def changes_between(base: Tree, now: Tree) -> Changes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agents.observations import Observation, observed, short
 from agents.replies import ReplyRefused
@@ -40,8 +41,14 @@ def tests_in(workspace: Workspace, harness: Harness, tests: Sequence[str], secon
     try:
         report = run_tests(workspace, harness, tests, wall_seconds=seconds)
     except TestsUnrunnable as error:
-        raise ReplyRefused("malformed", f"the tests could not be run: {short(str(error), 20, 1_500)}") from None
-    return observed(report, tests)
+        why = short(without_root(str(error), workspace), 20, 1_500)
+        raise ReplyRefused("malformed", f"the tests could not be run: {why}") from None
+    return observed(replace(report, output=without_root(report.output, workspace)), tests)
+
+
+def without_root(text: str, workspace: Workspace) -> str:
+    """Return a text with paths in the workspace made relative: they differ from run to run, and prompts must not."""
+    return text.replace(f"{workspace.root}/", "").replace(workspace.root, ".")
 
 
 def command_in(workspace: Workspace, argv: Sequence[str], seconds: float) -> Completed:
@@ -50,15 +57,15 @@ def command_in(workspace: Workspace, argv: Sequence[str], seconds: float) -> Com
     return workspace.run(Command((program, *argv[1:]), wall_seconds=seconds))
 
 
-def told(completed: Completed, characters: int) -> str:
-    """Return how a program ended and the two ends of what it printed."""
-    ended = _ENDED.get(completed.ended, f"It ended with exit code {completed.exit_code}")
-    text = f"{ended.rstrip('.')} after {completed.seconds:.1f} s.\n"
+def told(completed: Completed, workspace: Workspace, characters: int) -> str:
+    """Return how a program ended and the two ends of what it printed; no time, so that a replay says the same."""
+    text = _ENDED.get(completed.ended, f"It ended with exit code {completed.exit_code}.") + "\n"
     for name, data, dropped in (
         ("output", completed.stdout, completed.stdout_dropped),
         ("errors", completed.stderr, completed.stderr_dropped),
     ):
-        shown = _CONTROL.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n")).strip("\n")
+        shown = without_root(data.decode("utf-8", "replace").replace("\r\n", "\n"), workspace)
+        shown = _CONTROL.sub("", shown).strip("\n")
         if shown:
             more = f" ({dropped:,} bytes left out)" if dropped else ""
             text += f"Its {name}{more}:\n{short(shown, 120, characters // 2)}\n"

@@ -40,7 +40,8 @@ class Modules:
             elif language in {"javascript", "typescript", "tsx"}:
                 meant = self._script(path, name)
             elif language == "java":
-                meant = self._tails(name.removesuffix(".*").split("."), (".java",))
+                parts = name.removesuffix(".*").split(".")
+                meant = self._tails(parts, (".java",)) or self._tails(parts[:-1], (".java",))
             elif language == "go":
                 meant = self._go(name)
             elif language == "rust":

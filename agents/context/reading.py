@@ -13,8 +13,8 @@ from sandbox.tree import Entry
 
 MOST_BYTES = 2 * 1024 * 1024
 """Larger files are data or generated."""
-LONGEST_LINE = 2000
-"""Files whose lines are longer than this on average, or ten times at most, are minified or data."""
+LONGEST_LINE, LONGEST_AVERAGE = 20_000, 500
+"""Files with a longer line, or longer ones on average, are minified or data."""
 _BOM = "\ufeff"
 
 
@@ -41,7 +41,7 @@ def read_bytes(path: str, data: bytes) -> FileFacts:
     if lines and not lines[-1]:
         lines.pop()
     longest = max(map(len, lines), default=0)
-    if longest > 10 * LONGEST_LINE or len(text) > LONGEST_LINE * max(1, len(lines)):
+    if longest > LONGEST_LINE or len(text) > max(LONGEST_LINE, LONGEST_AVERAGE * len(lines)):
         return _left_out("minified")
     if language == "text":
         return FileFacts(language, len(lines), (), (), {}, cut(lines, ()))

@@ -57,8 +57,9 @@ def symbols(db: sqlite3.Connection, path_of: Callable[[int], str], name: str, li
             rank = 2
         ranked.append((rank, _order(symbol), symbol))
     ranked.sort(key=lambda item: item[:2])
-    found = [symbol for _, _, symbol in ranked]
-    if not any(rank < 2 for rank, _, _ in ranked) and len(found) < limit:
+    meant = [symbol for rank, _, symbol in ranked if rank < 2]
+    found = meant or [symbol for _, _, symbol in ranked]
+    if not meant and len(found) < limit:
         found += _similar(db, path_of, parts[-1], limit)
     return tuple(dict.fromkeys(found))[:limit]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from agents.context.index import Index, Stopped
+from agents.context.reading import read_file
+from agents.context.workers import WORTH_BYTES, read_all
 from sandbox.tree import Entry, Tree
 from tests.context.trees import SHOP, tree_of
 
@@ -166,3 +169,32 @@ def test_it_can_be_asked_from_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert seen == [expected] * 6
+
+
+def test_children_read_the_same_as_this_process(tmp_path: Path) -> None:
+    files = {f"m{n}.py": f"def f{n}(a):\n    return {n}\n" + "# padding\n" * 20_000 for n in range(40)}
+    tree = tree_of({**SHOP, **files, "z.go": "package a\nfunc Z() {}\n"})
+    assert sum(len(entry.data) for entry in tree.values()) > WORTH_BYTES
+    assert [path for path, _ in read_all(tree, list(tree))] == list(tree)
+    for path, facts in read_all(tree, list(tree)):
+        assert facts == read_file(path, tree[path])
+
+
+def test_children_that_end_early_only_cost_time() -> None:
+    files = {f"m{n}.py": f"def f{n}(a):\n    return {n}\n" + "# padding\n" * 20_000 for n in range(40)}
+    tree = tree_of(files)
+    before = children()
+    found: list[tuple[str, int]] = []
+    for path, facts in read_all(tree, list(tree)):
+        if len(found) == 3:
+            for child in children() - before:
+                os.kill(child, signal.SIGKILL)
+        found.append((path, len(facts.symbols)))
+    assert found == [(path, 1) for path in tree]
+    assert children() <= before
+
+
+def children() -> set[int]:
+    """The processes that this one has started."""
+    text = "".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+    return {int(number) for number in text.split()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -124,6 +125,7 @@ EDITING = ("edit",)
 RUNNING = ("run_tests", "run_command")
 
 
+@lru_cache
 def tool(name: str) -> Tool:
     """Return the tool of that name as models see it."""
     model = MODELS[name]

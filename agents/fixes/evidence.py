@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Iterator, Sequence
 
+from agents.fixes.places import Place
 from agents.observations import short
 from agents.repair.problem import RepairProblem
 from agents.repair.units import FUNCTIONS, MODULE, SourceFile, Unit
@@ -31,6 +32,18 @@ def failures_of(problem: RepairProblem) -> tuple[Failure, ...]:
     )
 
 
+def relevant(problem: RepairProblem, place: Place) -> tuple[Failure, ...]:
+    """Return the failures of the tests that ran the place; all of them where coverage does not tell."""
+    failures = failures_of(problem)
+    lines = set(range(place.unit.first_line + 1, place.unit.last_line + 1))
+    path = place.unit.path
+    ran = tuple(
+        failure for failure in failures
+        if not lines.isdisjoint(problem.report.coverage.get(failure.node_id, {}).get(path, ()))
+    )  # fmt: skip
+    return ran or failures
+
+
 def told(tree: Tree, failures: Sequence[Failure], tests: int = _TESTS) -> str:
     """Return the sources of failing tests with how they fail; the shortest tests first, as they say most."""
     groups: dict[str, list[Failure]] = {}
@@ -52,9 +65,10 @@ def _said(failure: Failure) -> str:
     message = short(failure.message, _MESSAGE_LINES, _MESSAGE_CHARACTERS)
     case = failure.node_id.partition("[")[2].rstrip("]")
     head = f"[{case[:80]}] " if case else ""
-    inner = next((frame for frame in reversed(failure.frames)), None)
-    where = f" (line {inner.line} of {inner.path})" if inner is not None else ""
-    return f"# fails: {head}{failure.exception or 'error'}: {message}{where}"
+    inner = failure.frames[-1] if len(failure.frames) > 1 else None
+    where = f" (at line {inner.line} of {inner.path})" if inner is not None else ""
+    text = f"fails: {head}{failure.exception or 'error'}: {message}{where}"
+    return "\n".join(f"# {line.strip()}" for line in text.splitlines())
 
 
 def test_source(tree: Tree, failure: Failure) -> tuple[str, str]:

@@ -36,12 +36,8 @@ class Asked:
 def first(problem: RepairProblem, place: Place, bounds: FixBounds, fence: Fence) -> Asked:
     """Return the prompt that asks about a place for the first time."""
     whole = place.unit.kind != "module" and place.length <= bounds.whole_lines
-    failures = evidence.failures_of(problem)
-    values = {
-        "function": _shown(place, bounds),
-        "tests": evidence.told(problem.tree, failures),
-        "about": _about(problem, place),
-    }
+    tests = evidence.told(problem.tree, evidence.relevant(problem, place)).rstrip()
+    values = {"case": f"{_about(problem, place)}\n```python\n{_shown(place, bounds).rstrip()}\n```\n{tests}"}
     messages = load("bugfixer" if whole else "bugfixer_blocks").fill(values, fence)
     if not whole:
         return Asked(place, messages, whole, min(bounds.reply_tokens, _BLOCK_TOKENS), (f"\n{REPLACE_END}",))

@@ -5,7 +5,17 @@ import sys
 
 import pytest
 
-from . import captured, failures, importing, machinery, pytest_controls, pytest_options, selection, spectrum
+from . import (
+    captured,
+    failures,
+    importing,
+    machinery,
+    pytest_controls,
+    pytest_hangs,
+    pytest_options,
+    selection,
+    spectrum,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +43,10 @@ def run(plan: "Message", send: "Send") -> int:
     args = pytest_options.arguments(plan, paths, lambda name: importlib.util.find_spec(name) is not None)
     captured.bound()
     sys.argv[:] = [pytest.__file__, *args]
-    code = pytest.main(args, plugins=[plugin])
+    plugins: "List[Any]" = [plugin]
+    if plugin.hangs is not None:
+        plugins.append(plugin.hangs)
+    code = pytest.main(args, plugins=plugins)
     if recorder is not None:
         recorder.stop()
     plugin.close()
@@ -61,6 +74,7 @@ class Plugin:
         self._state: "Dict[str, Message]" = {}
         self._errors: "Dict[str, Message]" = {}
         self._controls = pytest_controls.Controls()
+        self.hangs = pytest_hangs.Hangs(plan["hang_seconds"]) if plan.get("hang_seconds") else None
 
     # Start-up
 
@@ -169,6 +183,9 @@ class Plugin:
         if outcome.excinfo is None and call.excinfo is not None and not self._controls.owns(item):
             report = outcome.get_result()
             report.greendiff = failures.described(call.excinfo.value, self._places)
+            if self.hangs is not None and isinstance(call.excinfo.value, pytest_hangs.Hung):
+                report.greendiff.update(exception="", message=self.hangs.hung())
+                report.greendiff_hung = True
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: "Any") -> None:
@@ -181,6 +198,8 @@ class Plugin:
         if outcome and _RANK[outcome] > _RANK[state["outcome"]]:
             state["outcome"] = outcome
             state.update(_words(report, outcome, self._places))
+            if getattr(report, "greendiff_hung", False):
+                state.update(outcome="error", hung=True)
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
@@ -188,6 +207,8 @@ class Plugin:
         if state is not None and state["outcome"]:
             state["seconds"] = round(state["seconds"], 6)
             self._reported.add(nodeid)
+            if self.hangs is not None and not state.get("hung"):
+                self.hangs.ended(state["seconds"])
             self._send(dict(state, t="result", id=nodeid))
         if self._recorder is not None:
             self._coverage(nodeid)

@@ -123,8 +123,7 @@ class Run:
         """Name the test or file during which the process went away; return whether the rest can still be run."""
         if why == "test":
             words = "did not end within {:g} s".format(self._limit)
-            # Tests that hang seldom come alone, and each would cost the whole limit again.
-            self._short = max(SHORT_SECONDS, HANGING_RATIO * self._longest)
+            self._hurry()
         elif why == "short":
             words = "did not end within {:.1f} s of computing, after another test had hung".format(self._short)
         else:
@@ -139,6 +138,10 @@ class Run:
             self._result("collection_error", self._collecting, words + " while this file was collected", seconds)
             return True
         return False
+
+    def _hurry(self) -> None:
+        """Give the rest less time: tests that hang seldom come alone, and each would cost the whole limit again."""
+        self._short = max(SHORT_SECONDS, HANGING_RATIO * self._longest, 2 * (self._plan.get("hang_seconds") or 0.0))
 
     def _result(self, kind: str, node_id: str, words: str, seconds: float) -> None:
         self._synthetic = True
@@ -268,7 +271,11 @@ class Run:
             self._collecting = None
             self._collected.update(message["ids"])
         elif kind == "result":
-            self._longest = max(self._longest, time.monotonic() - self._since if self._current is not None else 0.0)
+            if message.pop("hung", False):
+                # It was ended from within; the next one may be one that can only be ended from here.
+                self._hurry()
+            elif self._current is not None:
+                self._longest = max(self._longest, time.monotonic() - self._since)
             self._current = None
             self._reported.add(message["id"])
         elif kind == "collection_error":

@@ -28,6 +28,7 @@ def run_tests(
     wall_seconds: float | None = None,
     seed: int | None = None,
     test_seconds: float | None = None,
+    hang_seconds: float | None = None,
 ) -> TestReport:
     """Run tests in a fresh process and return their results.
 
@@ -41,6 +42,9 @@ def run_tests(
         seed: for `random` and the hash seed; None leaves both to chance.
         test_seconds: longest time of one test. A test that takes longer is an ERROR, and the rest still runs; so is a
             test during which the process ends.
+        hang_seconds: processor time after which a test of pytest counts as hanging, if it is also many times what the
+            longest other one took; it is ended from within, so that its frames and its coverage are known. Those after
+            it get a share of that. None leaves hanging tests to `test_seconds`.
 
     Raises:
         TestsUnrunnable: no test could be run, for a reason outside the tests.
@@ -54,6 +58,7 @@ def run_tests(
     wall = Limits().wall_seconds if wall_seconds is None else wall_seconds
     plan = build_plan(workspace, harness)
     plan |= build_order(tests, coverage=coverage, wall_seconds=wall, seed=seed, test_seconds=test_seconds)
+    plan["hang_seconds"] = hang_seconds
     argv = probe_argv(workspace)
     assembly = Assembly(plan["nonce"])
     command = Command(

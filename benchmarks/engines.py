@@ -203,7 +203,10 @@ class LibraryEngine:
         begun = time.monotonic()
         with self._sandbox.open(tree, self._environment) as workspace:
             harness = detect_harness(tree)
-            report = run_tests(workspace, harness, coverage=True, wall_seconds=max(1.0, budget * 0.4), test_seconds=2.0)
+            report = run_tests(
+                workspace, harness, coverage=True, wall_seconds=max(1.0, budget * 0.4), test_seconds=2.0,
+                hang_seconds=0.5,
+            )  # fmt: skip
             targets = tuple(result.node_id for result in report.failed())
             problem = RepairProblem(tree=tree, harness=harness, report=report, targets=targets)
             left = budget - (time.monotonic() - begun)

@@ -77,6 +77,8 @@ def read_hints(failures: Iterable[Failure], issue: str = "", tree: Tree | None =
         awaited.update(sources.awaited(failure.node_id))
         raised.add(failure.exception)
         kind = failure.exception.rpartition(".")[2]
+        if not kind and failure.message.startswith("did not end within "):
+            kind = "TimeoutError"
         for rule, boost in _BOOSTS.get(kind, {}).items():
             boosts[rule] = max(boost, boosts.get(rule, 0.0))
         message = failure.message[:20_000]

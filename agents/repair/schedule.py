@@ -67,6 +67,8 @@ class Schedule:
     stream: Iterator[Candidate]
     deadline: float
     """In `time.monotonic` seconds: nothing is handed out afterwards."""
+    settled: float | None = None
+    """An earlier deadline that holds once something has passed, so that there is time to choose; None for the same."""
     make_pairs: MakePairs | None = None
     targets: int = 1
     """How many tests a repair must make pass."""
@@ -239,7 +241,7 @@ class Schedule:
         if self.enough_at is None:
             # The right one is often not the first that passes, but usually among the next few.
             spent = now - self.started
-            self.enough_at = min(self.deadline, now + min(max(1.5, 0.7 * spent), 6.0))
+            self.enough_at = min(self.settled or self.deadline, now + min(max(1.5, 0.7 * spent), 6.0))
             self._limit = max(3 * order, order + 600)
         return True
 

@@ -48,6 +48,8 @@ class Search:
         self._begun = time.monotonic()
         self._end = self._begun + budget_seconds
         self._reserve = min(4.0, 0.25 * budget_seconds)
+        # With nothing to choose from, no more time is kept back than proving one candidate takes.
+        self._least_reserve = min(self._reserve, max(0.08 * budget_seconds, min(0.5, 0.15 * budget_seconds)))
         self._on_event = on_event
         self._stop = stop or threading.Event()
         self._cancel = threading.Event()
@@ -67,6 +69,7 @@ class Search:
         related = related_tests(self._problem, frozenset(self._texts))
         # A test that was ended from outside has no exception.
         known = {r.node_id: r.seconds for r in self._problem.report.failed() if r.exception}
+        hanging = [r.node_id for r in self._problem.report.failed() if r.hung]
         trials = [
             Trials(
                 self._workspace,
@@ -75,6 +78,7 @@ class Search:
                 sources=self._texts,
                 related=related,
                 known_seconds=known,
+                hanging=hanging,
                 stop=self._cancel,
             )
             for _ in range(WORKERS)
@@ -82,8 +86,9 @@ class Search:
         context = Context(failures=self._failures(), issue=self._problem.issue)
         stream = (c for c in generate(self._problem.tree, suspects, context=context) if self._permitted(c))
         schedule = Schedule(
-            stream, self._end - self._reserve, self._pairs, len(targets), self._doubt, started=self._begun
-        )
+            stream, self._end - self._least_reserve, self._end - self._reserve, self._pairs, len(targets), self._doubt,
+            started=self._begun,
+        )  # fmt: skip
         watcher = threading.Thread(target=self._watch, args=(schedule,), daemon=True)
         workers = [threading.Thread(target=self._work, args=(t, schedule), daemon=True) for t in trials]
         try:

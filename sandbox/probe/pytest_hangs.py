@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 AGAIN = 0.05
 """Seconds of processor time between further interruptions, for a test that swallows the first."""
-LATER_SHARES = (0.4, 0.2)
+LATER_SHARES = (0.4, 0.1)
 """Of the first limit: what the second test that hangs gets, and every further one. They seldom come alone."""
+LEAST_SECONDS = 0.1
 
 
 class Hung(BaseException):
@@ -39,7 +40,7 @@ class Hangs:
     def limit(self) -> float:
         """Return what the next test may take."""
         share = 1.0 if not self._count else LATER_SHARES[min(self._count, len(LATER_SHARES)) - 1]
-        return max(self._seconds * share, supervise.HANGING_RATIO * self._longest)
+        return max(LEAST_SECONDS, self._seconds * share, supervise.HANGING_RATIO * self._longest)
 
     def words(self, limit: float) -> str:
         """Return what is said of a test that was ended."""

@@ -48,6 +48,11 @@ class TestResult:
     message: str = ""
     frames: tuple[Frame, ...] = ()
 
+    @property
+    def hung(self) -> bool:
+        """Whether it was ended because it took too long; what it took then says nothing of what it takes."""
+        return self.outcome is Outcome.ERROR and not self.exception and self.message.startswith("did not end within ")
+
 
 @dataclass(frozen=True, slots=True)
 class TestReport:

@@ -25,6 +25,8 @@ TEST_SHARE = 0.2
 """Share of a base run's time after which one test counts as hanging, between the two bounds below."""
 TEST_LEAST_SECONDS = 1.0
 TEST_MOST_SECONDS = 60.0
+HANG_SHARE = 0.5
+"""Of that: the processor time after which a test counts as hanging that takes many times what the others took."""
 
 
 class BaseReports(NamedTuple):
@@ -92,7 +94,9 @@ def _full_run(job: Job) -> tuple[TestReport, float]:
     with workspace:
         wall = min(job.settings.limits.wall_seconds, max(5.0, job.clock.left() * BASE_SHARE))
         each = max(TEST_LEAST_SECONDS, min(TEST_MOST_SECONDS, wall * TEST_SHARE))
-        report = run_tests(workspace, job.ready().harness, wall_seconds=wall, test_seconds=each)
+        report = run_tests(
+            workspace, job.ready().harness, wall_seconds=wall, test_seconds=each, hang_seconds=each * HANG_SHARE
+        )
     check_report(report, wall)
     return report, seconds
 

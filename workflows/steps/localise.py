@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agents.results import Suspect
@@ -24,6 +25,8 @@ WALL_SHARE = 0.3
 """Share of the time left after which the run with coverage is ended; what it gave by then is used."""
 HANGING_SECONDS = 0.8
 """What every test may take with coverage, beyond several times what the longest one takes without."""
+HANG_SHARE = 0.4
+"""Of that: the processor time after which a test counts as hanging. Its coverage is complete long before."""
 TOP = 10
 
 
@@ -70,12 +73,16 @@ def coverage_run(job: Job, baseline: Baseline, targets: tuple[str, ...], base_se
     # A test that hangs shows where in no time; those that end are given several times what they took.
     longest = max((r.seconds for r in baseline.reports[0].results if r.node_id in baseline.steady), default=0.0)
     each = min(wall / 2, HANGING_SECONDS + SLOWDOWN * 2 * longest)
+    run = partial(
+        run_tests, workspace, job.ready().harness, coverage=True, wall_seconds=wall, test_seconds=each,
+        hang_seconds=each * HANG_SHARE,
+    )  # fmt: skip
     with workspace:
-        report = run_tests(workspace, job.ready().harness, tests, coverage=True, wall_seconds=wall, test_seconds=each)
+        report = run(tests)
         if report.coverage or not tests:
             return report
         # Tests that cannot be measured together may be measurable alone.
-        return run_tests(workspace, job.ready().harness, targets, coverage=True, wall_seconds=wall, test_seconds=each)
+        return run(targets)
 
 
 def near(baseline: Baseline, targets: tuple[str, ...]) -> tuple[str, ...]:

@@ -129,4 +129,4 @@ def _run(job: Job, tree: Tree, tests: Sequence[str]) -> TestReport:
 
     with job.open_tree(tree) as workspace:
         wall = max(2.0, job.clock.left() / 4)
-        return run_tests(workspace, job.ready().harness, tests, coverage=True, wall_seconds=wall)
+        return run_tests(workspace, job.ready().harness, tests, coverage=True, wall_seconds=wall, hang_seconds=0.5)

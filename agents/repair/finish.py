@@ -10,11 +10,13 @@ from itertools import islice
 from agents.edits import decode, edited_files
 from agents.errors import EditError
 from agents.repair.behaviour import clusters
+from agents.repair.naming import name_use
 from agents.repair.naturalness import naturalness
 from agents.repair.problem import OnEvent, RepairEvent, RepairProblem
 from agents.repair.ranking import OFFER, Passing, Ranked, belief, rank, reasons
 from agents.repair.schedule import Found
 from agents.repair.simplify import edit_size, simplify
+from agents.repair.units import SourceFile
 from agents.results import Candidate, Repair, Suspect
 from sandbox.runners.trial_results import Behaviours
 from sandbox.runners.trials import Trials
@@ -106,7 +108,10 @@ class Finish:
                 except EditError:
                     continue
         strange = {p.candidate.id: self._strangeness(p.candidate) for p in passing}
-        return rank(passing, self._texts, behaviours, tests, strange)
+        paths = dict.fromkeys(e.path for p in passing for e in p.candidate.edits)
+        files = {path: SourceFile.parse(path, self._problem.tree) for path in paths}
+        names = {p.candidate.id: name_use(p.candidate, files) for p in passing}
+        return rank(passing, self._texts, behaviours, tests, strange, names=names)
 
     def _strangeness(self, candidate: Candidate) -> float:
         try:

@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 
 from agents.edits import apply_edits
 from agents.repair.behaviour import Profile, clusters, profile
+from agents.repair.naming import NameUse
 from agents.results import Candidate
 from sandbox.runners.trial_results import Behaviours
 from sandbox.syntax import parse
@@ -34,6 +35,9 @@ WEIGHTS: Mapping[str, float] = {
     "removed": -0.8,
     "fresh": -0.3,
     "strange": -0.3,
+    "orphaned": -1.5,
+    "adopted": 0.7,
+    "wrapped": -0.8,
 }
 """What each feature is worth, in units of the logarithm of a prior."""
 OFFER = 0.45
@@ -77,11 +81,13 @@ def rank(
     tests: Mapping[str, str],
     strangeness: Mapping[str, float],
     weights: Mapping[str, float] = WEIGHTS,
+    names: Mapping[str, NameUse] | None = None,
 ) -> list[Ranked]:
     """Return the passing candidates, best first.
 
     `texts` maps paths to the base texts of changed files, `tests` to those of the failing tests' files; `strangeness`
-    says of each candidate, by its id, how badly it reads beside the code around it (0 where that is not known).
+    says of each candidate, by its id, how badly it reads beside the code around it (0 where that is not known), `names`
+    what it does to the use of names.
     """
     literals = _literals(tests.values())
     numbers = clusters([p.candidate.id for p in passing], behaviours)
@@ -97,6 +103,7 @@ def rank(
     for one in passing:
         name = one.candidate.id
         seen = profiles[name]
+        use = (names or {}).get(name, NameUse())
         features = {
             "prior": one.candidate.prior,
             "suspicion": one.suspicion,
@@ -104,6 +111,9 @@ def rank(
             **(_behaved(seen) if seen.known else usual),
             "fresh": float(one.fresh),
             "strange": strangeness.get(name, 0.0),
+            "orphaned": float(use.orphaned),
+            "adopted": float(use.adopted),
+            "wrapped": float("guard.wrapped" in one.candidate.origin),
             **_text_features(one.candidate, texts, literals),
         }
         score = sum(weights.get(key, 0.0) * value for key, value in features.items())
@@ -154,6 +164,8 @@ def reasons(one: Ranked) -> tuple[str, ...]:
         found.append("It changes nothing but the failing tests' own inputs, which smells of special-casing.")
     if one.features.get("borrowed"):
         found.append("It compares with a value that stands in the failing test.")
+    if one.features.get("orphaned"):
+        found.append("It leaves a name unused that was used before.")
     if one.features.get("dead"):
         found.append("It makes a condition constant.")
     return tuple(found)

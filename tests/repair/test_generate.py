@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agents.edits import apply_candidate, apply_edits, decode
 from agents.repair.checks import meaning_of
 from agents.repair.generate import Context, generate
+from agents.repair.hints import read_hints
 from agents.repair.units import SourceFile
 from agents.results import Candidate, Failure, Suspect
 from sandbox.tree import Entry, Tree
@@ -274,3 +275,10 @@ def test_messages_steer_the_order(text: str, context: Context, wanted: str, with
     tree = Tree({"a.py": Entry(text.encode())})
     first = islice(generate(tree, suspects_of(text), context=context), within)
     assert any(wanted in apply_edits(text, c.edits) for c in first)
+
+
+def test_a_test_that_did_not_end_asks_for_what_ends_loops() -> None:
+    hung = read_hints([Failure("t.py::test", "", "did not end within 0.5 s of computing")])
+    assert hung.boosts["loop"] > 0
+    assert hung.boosts == read_hints([Failure("t.py::test", "TimeoutError", "")]).boosts
+    assert not read_hints([Failure("t.py::test", "", "it did not end well")]).boosts

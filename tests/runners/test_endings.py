@@ -85,6 +85,48 @@ def test_after_one_that_hangs_the_others_get_less_time_to_compute(open_tree: Ope
     assert sum(r.seconds for r in report.results) < 20
 
 
+def test_one_that_computes_for_ever_is_ended_from_within_and_shows_where(open_tree: Open) -> None:
+    workspace = open_tree(
+        {
+            "spinning.py": """
+                def spin(catching):
+                    while True:
+                        try:
+                            sum(range(100))
+                        except Exception:
+                            pass
+                """,
+            "test_ends.py": """
+                import os, unittest
+                from spinning import spin
+                def test_first(): spin(1)
+                def test_between(): assert os.getpid() == PID
+                PID = os.getpid()
+                def test_swallows():
+                    try:
+                        spin(2)
+                    except BaseException:
+                        spin(3)
+                class Case(unittest.TestCase):
+                    def setUp(self): spin(4)
+                    def test_case(self): pass
+                def test_last(): assert os.getpid() == PID
+                """,
+        }
+    )
+    report = run_tests(workspace, PYTEST, coverage=True, hang_seconds=0.3)
+    found = {r.node_id.rpartition("::")[2]: r for r in report.results}
+    bad = {name for name, result in found.items() if result.hung}
+    assert bad == {"test_first", "test_swallows", "test_case"}
+    assert {name for name, result in found.items() if result.outcome is Outcome.PASSED} == {"test_between", "test_last"}
+    assert found["test_first"].message == "did not end within 0.3 s of computing"
+    assert found["test_swallows"].message == "did not end within 0.12 s of computing, after another test had hung"
+    assert all(found[name].exception == "" for name in bad)
+    assert all("spinning.py" in {frame.path for frame in found[name].frames} for name in bad)
+    assert set(report.coverage["test_ends.py::test_first"]["spinning.py"]) >= {2, 3, 4}
+    assert (report.complete, report.tampering) == (True, ())
+
+
 def test_too_many_that_crash_end_the_run_incomplete(tmp_path: Path) -> None:
     """Drive the entry program itself, with a limit that is soon reached."""
     (tmp_path / "test_crash.py").write_text(

@@ -156,3 +156,15 @@ def test_what_did_not_run_is_not_counted_as_tried(verdict: TrialVerdict) -> None
     assert job is not None
     answer(plan, job, verdict)
     assert plan.tried == 0
+
+
+def test_time_to_choose_is_kept_back_only_once_something_has_passed() -> None:
+    plan = schedule((candidate(n) for n in range(10**6)), settled=time.monotonic() - 1.0)
+    job = plan.next()
+    assert job is not None
+    answer(plan, job)
+    last = plan.next()
+    assert last is not None
+    answer(plan, last, "passed")
+    assert plan.next() is None
+    assert plan.reason == "enough"

@@ -35,7 +35,9 @@ MAX_OBJECTS = 12
 """Places in a reply at which an object is looked for."""
 _MAX_LITERAL = 40_000
 _COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
-_KEY = re.compile(r"^\s*(?:[-*]\s+)?[*_`\"]{0,3}([A-Za-z][A-Za-z _-]{0,30}?)[*_`\"]{0,3}\s*:[*_`\"]{0,3}(?:\s+(.*))?$")
+_KEY = re.compile(
+    r"^\s*(?:(?:[-*•]|\d{1,2}[.)])\s+)?[*_`\"]{0,3}([A-Za-z][A-Za-z _-]{0,30}?)[*_`\"]{0,3}\s*:[*_`\"]{0,3}(?:\s+(.*))?$"
+)
 _ITEM = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+(.*)$")
 
 
@@ -204,7 +206,11 @@ def _loaded(text: str) -> dict[str, Any] | None:
     if len(text) > _MAX_LITERAL:
         return None
     try:
-        return _only(ast.literal_eval(parse_expression(text)))
+        tree = parse_expression(text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                _unrepeated([(ast.dump(key) if key else "", None) for key in node.keys])
+        return _only(ast.literal_eval(tree))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 

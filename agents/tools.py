@@ -41,6 +41,8 @@ class ToolLimits:
     characters: int = 12_000
     """Of one result."""
     hits: int = 40
+    outline_tokens: int = 2_000
+    """Of the whole repository's outline, where an index makes it."""
     test_seconds: float = 120.0
     """Of one run of tests."""
     command_seconds: float = 60.0
@@ -190,9 +192,9 @@ class Toolbox:
             case tools_arguments.Read():
                 return tools_reading.show(tree, self._texts, given.path, given.first, given.last, limits.lines)
             case tools_arguments.Outline():
-                return tools_reading.outline(tree, self._texts, given.path, limits.lines)
+                return self._outline(given.path.strip())
             case tools_arguments.Search():
-                return tools_reading.search(tree, given.query, given.path, limits.hits, self._index)
+                return tools_reading.search(tree, given.query, given.path, limits.hits, self._index, self._base)
             case tools_arguments.References():
                 return tools_reading.references(tree, given.name, limits.hits)
             case tools_arguments.EditFile():
@@ -203,6 +205,16 @@ class Toolbox:
             case tools_arguments.RunCommand():
                 return self._run(given)
         raise ReplyRefused("malformed", f"{type(given).__name__} is no tool")
+
+    def _outline(self, path: str) -> str:
+        """Return an outline, the index's where it knows more: of the whole repository, and of other languages."""
+        tree, index = self._tree, self._index
+        if index is not None and path in {"", "."} and tree is self._base:
+            return index.outline(self._limits.outline_tokens)
+        known = index is not None and tree.get(path) is not None and tree.get(path) == self._base.get(path)
+        if index is not None and known and not path.endswith((".py", ".pyi")):
+            return index.file_outline(path) or tools_reading.outline(tree, self._texts, path, self._limits.lines)
+        return tools_reading.outline(tree, self._texts, path, self._limits.lines)
 
     def _edit(self, given: tools_arguments.EditFile) -> str:
         draft = Draft(self._texts, lambda: iter(self._tree))

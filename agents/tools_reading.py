@@ -35,6 +35,8 @@ class Index(Protocol):
     """What the tools ask of an index of the base tree; files edited since are searched as they are now."""
 
     def search(self, query: str, limit: int, /) -> Sequence[Found]: ...
+    def outline(self, tokens: int, /) -> str: ...
+    def file_outline(self, path: str, /) -> str: ...
 
 
 def numbered(lines: Sequence[str], first: int) -> str:
@@ -156,19 +158,22 @@ def _lines(node: Definition) -> str:
     return f"[{node.lineno}-{node.end_lineno or node.lineno}]"
 
 
-def search(tree: Tree, query: str, within: str, limit: int, index: Index | None = None) -> str:
-    """Return the lines that hold a text; where none does, those that hold most of its words; an index's places first.
+def search(
+    tree: Tree, query: str, within: str, limit: int, index: Index | None = None, base: Tree | None = None
+) -> str:
+    """Return the lines that hold a text; where none does, those that hold all of its words; an index's places first.
 
-    Upper and lower case are told apart only where the query has upper case.
+    Upper and lower case are told apart only where the query has upper case. `base` is what the index was made of.
     """
     query, scope = query.strip(), _trimmed(within)
     paths = [p for p in tree if not scope or p == scope or p.startswith(f"{scope}/")]
     if not paths:
         raise ReplyRefused("unknown path", f"there is no file or folder {scope!r}")
+    inside = frozenset(paths)
     ranked = [
         f"{hit.path}:{hit.first}-{hit.last}  {hit.symbol}".rstrip()
         for hit in (index.search(query, 8) if index is not None else ())
-        if hit.path in set(paths)
+        if hit.path in inside and (base is None or base.get(hit.path) == tree.get(hit.path))
     ]
     head = "Places that fit best:\n" + "".join(f"  {row}\n" for row in ranked) + "\n" if ranked else ""
     rows, files = _places(tree, paths, (query,), limit)

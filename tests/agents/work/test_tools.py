@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.context.index import Index
 from agents.models.protocol import ToolCall
 from agents.observations import Observation
 from agents.permissions import Guard, Permissions
@@ -78,6 +79,20 @@ def test_search_finds_text_and_words_and_the_edits_made_since() -> None:
     use(box, "edit", path="shop/prices.py", search='PRICES = {"apple": 3, "pear": 4}', replace="PRICES = {'fig': 1}")
     assert "'fig'" in use(box, "search", query="fig").text
     assert not use(box, "search", query="x", path="nowhere").ok
+
+
+def test_an_index_ranks_places_and_outlines_other_languages() -> None:
+    tree = tree_of({**FILES, "web/app.js": "export function greet(name) {\n  return `Hello ${name}`;\n}\n"})
+    box = Toolbox(tree, index=Index.build(tree))
+    found = use(box, "search", query="price of a thing").text
+    assert found.startswith("Places that fit best:\n  shop/prices.py:")
+    assert "shop/prices.py" not in use(box, "search", query="price of a thing", path="web").text
+    assert "greet" in use(box, "outline", path="web/app.js").text
+    assert "price_of" in use(box, "outline").text
+    use(box, "edit", path="shop/prices.py", search='PRICES = {"apple": 3, "pear": 4}', replace="PRICES = {}")
+    assert "shop/prices.py:" not in use(box, "search", query="price of a thing").text
+    use(box, "edit", path="web/app.js", search="export function greet(name) {", replace="export function hail(name) {")
+    assert "greet" not in use(box, "outline", path="web/app.js").text
 
 
 def test_references_tell_definitions_from_uses() -> None:

@@ -20,6 +20,7 @@ _MESSAGES = 3
 """Failures that are shown for one test function: parameter sets of it."""
 _MESSAGE_LINES, _MESSAGE_CHARACTERS = 10, 500
 _AROUND_LINES = 14
+_NOISE = ("Use -v to get", "Full diff:")
 
 
 def failures_of(problem: RepairProblem) -> tuple[Failure, ...]:
@@ -55,14 +56,15 @@ def told(tree: Tree, failures: Sequence[Failure], tests: int = _TESTS) -> str:
     names = sorted(groups, key=lambda name: (not sources[name], len(sources[name])))
     pieces = []
     for name in names[:tests]:
-        rows = [_said(failure) for failure in groups[name][:_MESSAGES]]
+        rows = [_said(failure, _MESSAGE_LINES if not n else 1) for n, failure in enumerate(groups[name][:_MESSAGES])]
         pieces.append((sources[name] or name) + "\n" + "\n".join(rows))
     more = len(names) - tests
     return "\n\n".join(pieces) + (f"\n\n{more} more tests fail.\n" if more > 0 else "\n")
 
 
-def _said(failure: Failure) -> str:
-    message = short(failure.message, _MESSAGE_LINES, _MESSAGE_CHARACTERS)
+def _said(failure: Failure, lines: int) -> str:
+    told = [line for line in failure.message.splitlines() if line.strip() and not line.startswith(_NOISE)]
+    message = short("\n".join(told if lines > 1 else told[:1]), lines, _MESSAGE_CHARACTERS)
     case = failure.node_id.partition("[")[2].rstrip("]")
     head = f"[{case[:80]}] " if case else ""
     inner = failure.frames[-1] if len(failure.frames) > 1 else None

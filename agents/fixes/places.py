@@ -14,7 +14,7 @@ from agents.results import Candidate, Suspect
 _LEAST = 0.3
 """Of the best place's score; places below are not worth a call."""
 _LINES = 3
-"""Suspicious lines that are named."""
+"""Suspicious lines that are named, at most."""
 
 
 @dataclass(slots=True)
@@ -44,9 +44,10 @@ class Place:
 
     @property
     def worst(self) -> tuple[int, ...]:
-        """The most suspicious lines, at most three, in order of position; empty where hardly any differ."""
-        ranked = sorted(self.lines, key=lambda line: (-self.lines[line], line))[:_LINES]
-        return tuple(sorted(ranked)) if len(self.lines) > 2 * _LINES else ()
+        """The lines that are more suspicious than the others, in order of position; empty where they are many."""
+        top = max(self.lines.values(), default=0.0)
+        ranked = sorted(line for line, score in self.lines.items() if score >= 0.97 * top)
+        return tuple(ranked) if len(ranked) <= _LINES and len(self.lines) > _LINES else ()
 
 
 def places(problem: RepairProblem, hints: Hints, most: int) -> tuple[Place, ...]:

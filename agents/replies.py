@@ -145,6 +145,10 @@ class Draft:
             path = checked_path(written)
         except UnsafePath as error:
             raise ReplyRefused("unknown path", f"{error}: give a path relative to the repository's top") from None
+        if not path.isprintable():
+            raise ReplyRefused(
+                "unknown path", f"{path!r} is no name for a new file: it holds characters without a shape"
+            )
         likely = self.likely(path)
         if likely:
             raise ReplyRefused(

@@ -127,7 +127,8 @@ def judge_edit(case: Case) -> bool:
     changed = TREE.changed_paths(box.tree)
     assert len(changed) == 1, "not one file"
     (path,) = changed
-    assert path == given["path"] or path.endswith(f"/{given['path']}") or f"./{path}" == given["path"], "another file"
+    written = given["path"].strip()
+    assert path == written or path.endswith(f"/{written}") or f"./{path}" == written, "another file"
     if given.get("delete_file"):
         assert path not in box.tree
         return True

@@ -117,6 +117,7 @@ def test_edits_are_exact_or_not_made() -> None:
         ({"path": "shop/cart.py", "search": "12|     def add(self", "replace": "x"}, "line numbers"),
         ({"path": "shop/cart.py", "search": '"""The cart."""', "replace": '"""The cart."""'}, "changes nothing"),
         ({"path": "../x.py", "search": "", "replace": "x = 1"}, "not a plain path"),
+        ({"path": "two\nlines.py", "search": "", "replace": "x = 1"}, "no name for a new file"),
         ({"path": ".git/hooks/x", "search": "", "replace": "x"}, "inside a .git folder"),
         ({"path": "shop/cart.py", "search": "x", "delete_file": True}, "leave out search"),
     ):

@@ -233,9 +233,9 @@ def _snapshot(repository: Path, commit: str) -> Snapshot:
     if submodules:
         notes.append(f"submodules are left out: {', '.join(sorted(submodules))}")
     if filtered:
-        notes.append(f"{len(filtered)} files kept by a content filter such as Git LFS are taken as committed")
+        notes.append(f"left as committed, as a content filter such as Git LFS keeps them: {_some(filtered)}")
     if refused:
-        notes.append(f"{len(refused)} files with unsafe names are left out")
+        notes.append(f"left out, as their names are not safe: {_some(refused)}")
     return Snapshot(repository, commit, Tree(entries), uncommitted, tuple(changed), tuple(notes))
 
 

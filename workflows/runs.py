@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -237,7 +238,9 @@ class RunStore:
                 write_whole(run.folder / file, data)
             info = RunInfo(run.id, repository, datetime.now(UTC).isoformat(timespec="seconds"), request)
             write_whole(run.folder / "run.json", json.dumps(asdict(info), indent=1).encode())
-        except (PermissionError, NotADirectoryError) as error:
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise  # another sentence says so
             raise Unusable(
                 f"runs are kept in {self.folder}, which cannot be written ({error.strerror}); "
                 "set GREENDIFF_STATE_DIR to a folder that can"

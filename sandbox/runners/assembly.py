@@ -165,8 +165,8 @@ class Assembly:
                 more = "" if len(self._errors) == 1 else f" and {len(self._errors) - 1} more files"
                 names = ", ".join(absent[:5])
                 raise TestsUnrunnable(
-                    f"No test can be collected: {next(iter(self._errors))}{more} import {names}, which is not "
-                    "installed; declare it in the repository's requirements."
+                    f"No test can be collected: {next(iter(self._errors))}{more} {'imports' if not more else 'import'} {names}, "
+                    f"which {'is' if len(absent) == 1 else 'are'} not installed; declare {'it' if len(absent) == 1 else 'them'} in the repository's requirements."
                 )
             return
         if last.get("complete") or self._collected:

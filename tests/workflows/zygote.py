@@ -11,27 +11,9 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from importlib import import_module
 
 from workflows import cli
-
-
-def measured() -> Callable[[], None]:
-    """Begin to measure coverage anew in a forked child, where its parent is measured; return what ends it."""
-    module = sys.modules.get("coverage")
-    if module is None or module.Coverage.current() is None:
-        return lambda: None
-    module.Coverage.current().stop()
-    mine = module.process_startup(force=True)
-
-    def end() -> None:
-        # The child leaves without the interpreter's own end, which would have saved it.
-        if mine is not None:
-            mine.stop()
-            mine.save()
-
-    return end
 
 
 def serve() -> None:
@@ -44,7 +26,6 @@ def serve() -> None:
         order = json.loads(line)
         child = os.fork()
         if child == 0:
-            end = measured()
             os.environ.clear()
             os.environ.update(order["env"])
             os.chdir(order["cwd"])
@@ -63,7 +44,6 @@ def serve() -> None:
                 # A traceback would be lost without this: nothing of the server's may run on in its child.
                 if code == 99:
                     traceback.print_exc()
-                end()
                 os._exit(code)
         _, status = os.waitpid(child, 0)
         print(status, flush=True)

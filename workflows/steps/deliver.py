@@ -51,9 +51,8 @@ def _story(state: RunState, job: Job) -> Story:
     """Return what led to the patch."""
     intake, proposal, verdicts = state["intake"], state["proposal"], state["verdicts"]
     candidate = repairs_of(state, job)[state["chosen"]].candidate
-    passed = plural(intake.passed, "test")
     steps = [
-        f"intake: {plural(len(intake.targets), 'failing test')}, {passed} pass; {intake.harness}",
+        f"intake: {plural(len(intake.targets), 'failing test')}, {passing(intake.passed)}; {intake.harness}",
         f"localise: {plural(state['suspicion'].total, 'suspicious line')}",
         f"propose: {plural(proposal.tried, 'candidate')} tried, {plural(len(proposal.candidates), 'repair')} found",
         *(f"verify {v.candidate}: {'passed' if v.passed else f'refused ({v.check}): {v.reason}'}" for v in verdicts),
@@ -88,9 +87,8 @@ def _told(state: RunState, job: Job, files: tuple[str, ...]) -> str:
     """Return what a person reads at the end."""
     intake = state["intake"]
     targets = plural(len(intake.targets), "failing test")
-    passed = plural(intake.passed, "test")
     lines = [
-        f"verified in a fresh {intake.backend} sandbox: {targets} repaired, {passed} still pass",
+        f"verified in a fresh {intake.backend} sandbox: {targets} repaired, {passing(intake.passed, 'still ')}",
         f"changed: {listed(files)}",
         *(f"look at this: {remark}" for remark in state["review"].remarks),
     ]

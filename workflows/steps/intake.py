@@ -38,7 +38,7 @@ def intake(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every ste
     baseline, open_seconds = take_baseline(job)
     flaky, names = baseline.flaky, [target.node_id for target in baseline.targets]
     passed = len(baseline.steady)
-    text = f"{plural(len(names), 'failing test')} to repair: {listed(names)}; {plural(passed, 'test')} pass"
+    text = f"{plural(len(names), 'failing test')} to repair: {listed(names)}; {passing(passed)}"
     job.events.emit(
         "baseline", text + (f"; flaky, set aside: {listed(flaky)}" if flaky else ""),
         targets=names, passed=passed, flaky=list(flaky),

@@ -18,7 +18,7 @@ from workflows.steps.select import Contender
 from workflows.steps.select import select as select_best
 from workflows.steps.verify import VerifiedPatch, judge
 from workflows.verdicts import GateCase, GateReport
-from workflows.wording import plural, printable
+from workflows.wording import passing, plural, printable
 
 if TYPE_CHECKING:
     from workflows.job import Job
@@ -106,6 +106,8 @@ def nothing_verified(state: RunState, *, spent: bool = False) -> NoDiff | Budget
     if suspicion and suspicion.top:
         places = ", ".join(f"{printable(s.path)}:{s.line} ({s.function})" for s in suspicion.top[:3])
         why += f". The fault is most likely near {places}"
+    elif suspicion:
+        why += ". No line of the repository, tests aside, was seen to run in them, so there was nothing to repair"
     if spent or (proposal.stopped == "budget" and routing.next_candidate(state) is None):
         return BudgetSpent(f"the budget was spent before anything was verified: {why}; give more time with --budget")
     return NoDiff(f"no diff could be verified: {why}")
@@ -156,9 +158,9 @@ def failure_summary(state: RunState, ending: Ending) -> str:
     lines = ["## No diff", "", printable(ending.message)]
     if intake := state.get("intake"):
         flaky = f"; flaky, set aside: {', '.join(map(printable, intake.flaky))}" if intake.flaky else ""
-        lines += ["", f"Base {intake.commit[:12]}, {plural(intake.passed, 'test')} pass{flaky}. To repair:", ""]
+        lines += ["", f"Base {intake.commit[:12]}, {passing(intake.passed)}{flaky}. To repair:", ""]
         lines += [f"- `{printable(target)}`" for target in intake.targets]
-    if suspicion := state.get("suspicion"):
+    if (suspicion := state.get("suspicion")) and suspicion.top:
         lines += ["", "Most suspicious lines:", "", "| place | in | score |", "|---|---|---:|"]
         lines += [f"| {printable(s.path)}:{s.line} | {s.function} | {s.score:.2f} |" for s in suspicion.top]
     if (proposal := state.get("proposal")) and proposal.doubtful:

@@ -32,8 +32,9 @@ check: $(STAMP)  ## types, lint, layers, file sizes
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/file_sizes.py
 
-coverage: $(STAMP)  ## run the tests and report the branches that they reach
+coverage: $(STAMP)  ## run the tests; fail where they reach less than 90 % of the branches of a package
 	@$(BIN)/python -m pytest --cov --cov-branch --cov-report=term
+	@$(BIN)/python tests/branch_coverage.py
 
 docs: $(STAMP)  ## check that every link in the documents leads somewhere
 	@$(BIN)/python tests/doc_links.py

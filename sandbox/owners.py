@@ -64,19 +64,27 @@ def owned_folder() -> Path:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder with all its contents, also where folders in it forbid that; a missing one is well."""
+    tried: set[str] = set()
 
-    def unlock(function: Callable[[str], object], path: str, _: BaseException) -> None:
+    def unlock(function: Callable[[str], object], path: str, _: object) -> None:
+        if path in tried:
+            return
+        tried.add(path)
         try:
             Path(path).parent.chmod(stat.S_IRWXU)
             if not Path(path).is_symlink():
                 Path(path).chmod(stat.S_IRWXU)
-            function(path) if function in {os.unlink, os.rmdir} else shutil.rmtree(path, ignore_errors=True)
+            if function in {os.unlink, os.rmdir}:
+                function(path)
+            else:
+                # A folder that could not be read: what is in it may forbid its removal, too.
+                shutil.rmtree(path, onerror=unlock)
         except OSError:
             pass
 
     if folder.exists():
         # rmtree's `onerror` is what Python 3.11 has; 3.12 renamed it.
-        shutil.rmtree(folder, onerror=lambda f, p, e: unlock(f, p, e[1]))
+        shutil.rmtree(folder, onerror=unlock)
         shutil.rmtree(folder, ignore_errors=True)
 
 

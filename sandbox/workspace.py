@@ -164,6 +164,12 @@ class _Disk:
             )
 
 
+def _some(paths: Iterable[str]) -> str:
+    """Name the first few paths, as any terminal can show them."""
+    shown = sorted(path.encode("utf-8", "backslashreplace").decode() for path in paths)
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
+
+
 def _filtered(repository: Path, paths: Iterable[str]) -> set[str]:
     """Paths whose contents pass through a filter program (Git LFS and the like); nothing is run."""
     stdin = b"".join(p.encode("utf-8", "surrogateescape") + b"\0" for p in paths)

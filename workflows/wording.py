@@ -13,7 +13,7 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def passing(count: int, still: str = "") -> str:
+def passing_tests(count: int, still: str = "") -> str:
     """Return "1 test passes" or "2 tests pass"; `still` comes before the verb."""
     return f"{plural(count, 'test')} {still}{'passes' if count == 1 else 'pass'}"
 

@@ -162,11 +162,11 @@ class Assembly:
         if self._errors:
             absent = sorted({name for name in self._absent_modules.values() if name})
             if absent and all(self._absent_modules.values()):
-                more = "" if len(self._errors) == 1 else f" and {len(self._errors) - 1} more files"
-                names = ", ".join(absent[:5])
+                more = f" and {len(self._errors) - 1} more files import" if len(self._errors) > 1 else " imports"
+                lacking, it = ("is", "it") if len(absent) == 1 else ("are", "them")
                 raise TestsUnrunnable(
-                    f"No test can be collected: {next(iter(self._errors))}{more} {'imports' if not more else 'import'} {names}, "
-                    f"which {'is' if len(absent) == 1 else 'are'} not installed; declare {'it' if len(absent) == 1 else 'them'} in the repository's requirements."
+                    f"No test can be collected: {next(iter(self._errors))}{more} {', '.join(absent[:5])}, which "
+                    f"{lacking} not installed; declare {it} in the repository's requirements."
                 )
             return
         if last.get("complete") or self._collected:

@@ -161,3 +161,42 @@ def test_configuration_in_this_interpreter(tmp_path: Path) -> None:
     assert [message["ids"] for message in one if message["t"] == "missing"] == [["gone.py::x"]]
     none = _run(data=frames.encode(plan | {"tests": ["gone.py::x"]}))
     assert [message["t"] for message in none] == ["missing", "finished"]
+
+
+def test_unittest_is_told_where_and_what(tmp_path: Path) -> None:
+    case = """
+        import unittest
+        class One(unittest.TestCase):
+            def test_a(self): pass
+            def test_b(self): self.skipTest("not today")
+        """
+    generated = """
+        import unittest
+        def load_tests(loader, tests, pattern):
+            one, two = unittest.FunctionTestCase(lambda: None), unittest.FunctionTestCase(lambda: None)
+            return unittest.TestSuite([unittest.TestSuite([one]), two])
+        """
+    broken = "import unittest\nfrom .gone import nothing\n"
+    files: dict[str, str | bytes] = {
+        "checks/__init__.py": "",
+        "checks/check_one.py": case,
+        "checks/check_made.py": generated,
+        "checks/check_broken.py": broken,
+        "plain/check_two.py": case,
+        "single.py": case,
+        "notes.txt": "",
+    }
+    _write(tmp_path, files)
+    plan = _plan(tmp_path, kind="unittest", options=["-v", "--pattern=check*.py"], coverage=True)
+    messages = _run(data=frames.encode(plan | {"paths": ["checks", "plain", "single.py", "notes.txt"]}))
+    ids = [message["id"] for message in messages if message["t"] == "result"]
+    assert {"checks/check_one.py::One::test_a", "plain/check_two.py::One::test_b", "single.py::One::test_a"} <= set(ids)
+    assert len(ids) == len(set(ids))
+    (error,) = [message for message in messages if message["t"] == "collection_error"]
+    assert (error["id"], error["exception"]) == ("checks/check_broken.py", "ModuleNotFoundError")
+    assert any(message["files"] for message in messages if message["t"] == "coverage")
+    one = _run(
+        data=frames.encode(plan | {"paths": ["checks"], "tests": ["checks/check_one.py::One::test_a", "gone.py"]})
+    )
+    assert [message["id"] for message in one if message["t"] == "result"] == ["checks/check_one.py::One::test_a"]
+    assert [message["ids"] for message in one if message["t"] == "missing"] == [["gone.py"]]

@@ -13,7 +13,7 @@ from workflows.bundle import NAMES, Story, bundle_files
 from workflows.runs import step_times, write_whole
 from workflows.state import Delivery, RunState, StateDelta
 from workflows.steps.nodes import failure_summary, repairs_of, verified
-from workflows.wording import listed, plural, printable
+from workflows.wording import listed, passing_tests, plural, printable
 from workflows.working_tree import make_change
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _story(state: RunState, job: Job) -> Story:
     intake, proposal, verdicts = state["intake"], state["proposal"], state["verdicts"]
     candidate = repairs_of(state, job)[state["chosen"]].candidate
     steps = [
-        f"intake: {plural(len(intake.targets), 'failing test')}, {passing(intake.passed)}; {intake.harness}",
+        f"intake: {plural(len(intake.targets), 'failing test')}, {passing_tests(intake.passed)}; {intake.harness}",
         f"localise: {plural(state['suspicion'].total, 'suspicious line')}",
         f"propose: {plural(proposal.tried, 'candidate')} tried, {plural(len(proposal.candidates), 'repair')} found",
         *(f"verify {v.candidate}: {'passed' if v.passed else f'refused ({v.check}): {v.reason}'}" for v in verdicts),
@@ -88,7 +88,7 @@ def _told(state: RunState, job: Job, files: tuple[str, ...]) -> str:
     intake = state["intake"]
     targets = plural(len(intake.targets), "failing test")
     lines = [
-        f"verified in a fresh {intake.backend} sandbox: {targets} repaired, {passing(intake.passed, 'still ')}",
+        f"verified in a fresh {intake.backend} sandbox: {targets} repaired, {passing_tests(intake.passed, 'still ')}",
         f"changed: {listed(files)}",
         *(f"look at this: {remark}" for remark in state["review"].remarks),
     ]

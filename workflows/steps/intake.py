@@ -14,7 +14,7 @@ from workflows.job import BASELINE
 from workflows.state import Intake, RunState, StateDelta
 from workflows.steps.base import flaky_tests
 from workflows.verdicts import Baseline
-from workflows.wording import listed, plural, printable
+from workflows.wording import listed, passing_tests, plural, printable
 
 if TYPE_CHECKING:
     from workflows.job import Job
@@ -38,7 +38,7 @@ def intake(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every ste
     baseline, open_seconds = take_baseline(job)
     flaky, names = baseline.flaky, [target.node_id for target in baseline.targets]
     passed = len(baseline.steady)
-    text = f"{plural(len(names), 'failing test')} to repair: {listed(names)}; {passing(passed)}"
+    text = f"{plural(len(names), 'failing test')} to repair: {listed(names)}; {passing_tests(passed)}"
     job.events.emit(
         "baseline", text + (f"; flaky, set aside: {listed(flaky)}" if flaky else ""),
         targets=names, passed=passed, flaky=list(flaky),

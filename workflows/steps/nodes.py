@@ -18,7 +18,7 @@ from workflows.steps.select import Contender
 from workflows.steps.select import select as select_best
 from workflows.steps.verify import VerifiedPatch, judge
 from workflows.verdicts import GateCase, GateReport
-from workflows.wording import passing, plural, printable
+from workflows.wording import passing_tests, plural, printable
 
 if TYPE_CHECKING:
     from workflows.job import Job
@@ -158,7 +158,7 @@ def failure_summary(state: RunState, ending: Ending) -> str:
     lines = ["## No diff", "", printable(ending.message)]
     if intake := state.get("intake"):
         flaky = f"; flaky, set aside: {', '.join(map(printable, intake.flaky))}" if intake.flaky else ""
-        lines += ["", f"Base {intake.commit[:12]}, {passing(intake.passed)}{flaky}. To repair:", ""]
+        lines += ["", f"Base {intake.commit[:12]}, {passing_tests(intake.passed)}{flaky}. To repair:", ""]
         lines += [f"- `{printable(target)}`" for target in intake.targets]
     if (suspicion := state.get("suspicion")) and suspicion.top:
         lines += ["", "Most suspicious lines:", "", "| place | in | score |", "|---|---|---:|"]

@@ -137,9 +137,9 @@ class Trials:
 
     def close(self) -> None:
         """End the worker and everything below it; may be called again."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
 
     def try_batch(
         self,

@@ -108,7 +108,7 @@ def close_only(out: Channel) -> None:
 
 @pytest.mark.parametrize(
     ("work", "limits", "ending"),
-    [(spin, (0.05, 60.0), "cpu"), (wait, (60.0, 0.05), "wall"), (leave, (60.0, 60.0), "died"),
+    [(spin, (1.0, 60.0), "cpu"), (wait, (60.0, 3.0), "wall"), (leave, (60.0, 60.0), "died"),
      (close_only, (60.0, 60.0), "died"), (lambda out: out.send({"n": 1}), (60.0, 60.0), "done")],
 )  # fmt: skip
 def test_how_a_child_ends(work: Callable[[Channel], None], limits: tuple[float, float], ending: str) -> None:

@@ -107,7 +107,7 @@ def nothing_verified(state: RunState, *, spent: bool = False) -> NoDiff | Budget
         places = ", ".join(f"{printable(s.path)}:{s.line} ({s.function})" for s in suspicion.top[:3])
         why += f". The fault is most likely near {places}"
     elif suspicion:
-        why += ". No line of the repository, tests aside, was seen to run in them, so there was nothing to repair"
+        why += ". No line of the repository, tests aside, was seen to run in them"
     if spent or (proposal.stopped == "budget" and routing.next_candidate(state) is None):
         return BudgetSpent(f"the budget was spent before anything was verified: {why}; give more time with --budget")
     return NoDiff(f"no diff could be verified: {why}")

@@ -63,6 +63,8 @@ class Story:
     judged: int = 1
     tier: int = 0
     cost: float = 0.0
+    tokens: int = 0
+    calls: int = 0
     steps: tuple[str, ...] = ()
     """What was done, in order, a line each."""
     durations: Mapping[str, float] = field(default_factory=dict)
@@ -129,8 +131,9 @@ def bundle_files(verified: VerifiedPatch, case: GateCase, story: Story) -> dict[
         covering=list(map(text, report.covering)), checks=[check_of(c) for c in report.checks],
         added_tests=list(map(text, report.added_tests)), gate_seconds=report.seconds,
         search=SearchOf(
-            tier=story.tier, cost=float(story.cost), origin=text(story.origin), description=text(story.description),
-            generated=story.generated, tried=story.tried, judged=story.judged, steps=list(map(text, story.steps)),
+            tier=story.tier, cost=float(story.cost), tokens=story.tokens, calls=story.calls,
+            origin=text(story.origin), description=text(story.description), generated=story.generated,
+            tried=story.tried, judged=story.judged, steps=list(map(text, story.steps)),
             durations={name: round(float(s), 3) for name, s in story.durations.items()},
             remarks=list(map(text, story.remarks)),
         ),

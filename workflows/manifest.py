@@ -136,6 +136,10 @@ class SearchOf(_Part):
     tier: int
     cost: float
     """In the currency of the models' prices; 0 where no model was asked."""
+    tokens: int
+    """Of all prompts and replies."""
+    calls: int
+    """Of models."""
     origin: str
     description: str
     generated: int

@@ -100,7 +100,11 @@ def _facts(manifest: Manifest, patch: bytes) -> list[str]:
     dirty = " with the uncommitted changes in uncommitted.diff" if manifest.base.dirty else ""
     python = environment.versions.get("python", "of unknown version")
     sandbox = f"{_cell(environment.backend)}, {_code(environment.reference)}, Python {_cell(python)}"
-    model = "no model" if search.tier == 0 else f"tier {search.tier}, cost {search.cost:.4f}"
+    model = (
+        "no model"
+        if search.calls == 0 and search.tier == 0
+        else (f"tier {search.tier}, {search.calls} calls of models, {search.tokens} tokens, cost {search.cost:.4f}")
+    )
     return [
         "### How it was found and judged",
         "",

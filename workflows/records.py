@@ -31,7 +31,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     ),
     "workflows.verdicts": ("Allowances", "Baseline", "Check", "GateCase", "GateReport"),
     "workflows.state": (
-        "Delivery", "Ending", "Intake", "Proposal", "Request", "Review", "Suspicion", "Verdict",
+        "Delivery", "Done", "Ending", "Intake", "Proposal", "Request", "Review", "Suspicion", "Verdict",
     ),
 }  # fmt: skip
 """Module → names of the types that a record may hold."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from workflows.state import RunState
+from workflows.state import RunState, Verdict
 
 FLAGGED_ENOUGH = 3
 """So many candidates that passed with a flag are enough to choose from."""
@@ -18,6 +18,18 @@ def stopped(state: RunState) -> bool:
 def after_intake(state: RunState) -> Literal["plan", "deliver"]:
     """Go on unless there is nothing to do, or nothing that can be done."""
     return "deliver" if stopped(state) else "plan"
+
+
+def after_plan(state: RunState) -> Literal["localise", "answer", "deliver"]:
+    """Work on the plan, answer what is a question, or end where only the plan is wanted."""
+    if stopped(state) or state["request"].purpose == "plan":
+        return "deliver"
+    return "answer" if state["plan"].kind == "question" else "localise"
+
+
+def after_localise(state: RunState) -> Literal["propose", "deliver"]:
+    """Go on unless no test shows what is wanted."""
+    return "deliver" if stopped(state) else "propose"
 
 
 def after_propose(state: RunState) -> Literal["verify", "deliver"]:
@@ -44,18 +56,42 @@ def enough_verified(state: RunState) -> bool:
     return any(not v.flags for v in passed) or len(passed) >= FLAGGED_ENOUGH or bool(state.get("settled"))
 
 
-def after_review(state: RunState) -> Literal["verify", "select", "deliver"]:
-    """Deliver what was accepted; otherwise take the next verified candidate, or have the gate look at the next one."""
+def after_review(state: RunState) -> Literal["verify", "select", "localise", "deliver"]:
+    """Deliver what was accepted, or go on to the plan's next step; else take the next candidate that there is."""
     review = state.get("review")
-    if stopped(state) or (review is not None and review.accepted):
+    if stopped(state):
         return "deliver"
+    if review is not None and review.accepted:
+        return "deliver" if complete(state) else "localise"
     return "select" if open_verified(state) else "verify"
+
+
+def complete(state: RunState) -> bool:
+    """Whether the plan has no step left: of several, also their changes together have been judged."""
+    plan = state.get("plan")
+    steps = len(plan.steps) if plan is not None else 1
+    return steps == 1 or state.get("at", 0) > steps
 
 
 def open_verified(state: RunState) -> tuple[str, ...]:
     """Return the ids of verified candidates that review has not refused, in the order in which they were verified."""
     refused = set(state.get("rejected", ()))
-    return tuple(v.candidate for v in state.get("verdicts", ()) if v.passed and v.candidate not in refused)
+    if not state.get("overruled"):
+        refused |= set(state.get("objected", ()))
+    return tuple(v.candidate for v in verdicts_here(state) if v.passed and v.candidate not in refused)
+
+
+def verdicts_here(state: RunState) -> tuple[Verdict, ...]:
+    """Return the verdicts on what was proposed for the step at work."""
+    proposal = state.get("proposal")
+    step = proposal.step if proposal is not None else 0
+    return tuple(v for v in state.get("verdicts", ()) if step_of(v.candidate) == step)
+
+
+def step_of(candidate: str) -> int:
+    """Return the index of the step that a candidate's name belongs to; see `Standing.name`."""
+    number, dot, _ = candidate.partition(".")
+    return int(number) - 1 if dot else 0
 
 
 def next_candidate(state: RunState) -> str | None:

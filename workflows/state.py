@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, TypedDict
+from typing import Annotated, Literal, TypedDict
 
-from agents.results import Kind, Plan, Step, Suspect
+from agents.results import Answer, Kind, Plan, Step, Suspect
 from workflows.verdicts import Allowances
 
 __all__ = [
-    "Delivery", "Ending", "Intake", "Kind", "Plan", "Proposal", "Request", "Review", "RunState", "StateDelta", "Step",
-    "Suspicion", "Verdict", "appended",
+    "Delivery", "Done", "Ending", "Intake", "Kind", "Plan", "Proposal", "Purpose", "Request", "Review", "RunState",
+    "StateDelta", "Step", "Suspicion", "Verdict", "appended",
 ]  # fmt: skip
+
+
+Purpose = Literal["fix", "solve", "plan", "ask"]
+"""The command: `fix` wants failing tests to pass, `solve` takes any request, `plan` and `ask` end before a diff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Request:
     tests: tuple[str, ...] = ()
     """Tests to repair, by node id, file or folder; empty for all that fail."""
     issue: str = ""
+    """What is wanted, in a person's words; untrusted."""
     allowances: Allowances = field(default_factory=Allowances)
     apply: bool = False
     """Change the working tree once a diff is verified."""
@@ -35,6 +40,11 @@ class Request:
     """File that the diff is written to, absolute."""
     bundle: str | None = None
     """Where a copy of the evidence bundle goes, absolute."""
+    purpose: Purpose = "fix"
+    kind: Kind | None = None
+    """Where the person has said what it is."""
+    approve: bool = False
+    """Whether the plan is shown to the person before anything is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,14 @@ class Proposal:
     """Of the first round."""
     doubtful: tuple[str, ...] = ()
     """Descriptions of candidates that passed, but that the searches do not stand for."""
+    sources: tuple[str, ...] = ()
+    """Who made each round: `search`, or an agent and its tier, such as `bugfix:small`."""
+    said: tuple[str, ...] = ()
+    """What came of asking models, a sentence each."""
+    capped: bool = False
+    """Whether a cap kept a model from being asked."""
+    step: int = 0
+    """Index of the plan's step that they are for."""
 
     @property
     def rounds(self) -> int:
@@ -101,6 +119,8 @@ class Proposal:
             passing=self.passing + later.passing, generated=self.generated + later.generated,
             tried=self.tried + later.tried, seconds=self.seconds + later.seconds, stopped=later.stopped,
             first_trial_seconds=self.first_trial_seconds, doubtful=self.doubtful + later.doubtful,
+            sources=self.sources + later.sources, said=self.said + later.said, capped=self.capped or later.capped,
+            step=self.step,
         )  # fmt: skip
 
 
@@ -125,6 +145,16 @@ class Review:
 
     accepted: bool
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step of the plan whose change was verified on top of the ones before."""
+
+    number: int
+    record: str
+    """Of its candidate, relative to the tree with the steps before it, and of the tests that it is judged by."""
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +198,22 @@ class RunState(TypedDict, total=False):
     """The round of the search that is wanted next, where all repairs so far were refused."""
     settled: bool
     """Whether the gate looks at no further candidate, although those that passed all carry flags."""
+    at: int
+    """Index of the plan's step at work; the number of steps means the whole, where there are several."""
+    done: tuple[Done, ...]
+    objections: tuple[str, ...]
+    """What a reader of an earlier change for the step at work objects to."""
+    answer: Answer
+    overruled: bool
+    """Whether a reader's objections are only told, as nothing came that has none."""
     chosen: str
     """Id of the candidate that select picked."""
     reasons: tuple[str, ...]
     """Why it was picked."""
     rejected: Annotated[tuple[str, ...], lambda before, new: before + tuple(n for n in new if n not in before)]
     """Ids of verified candidates that review refused."""
+    objected: Annotated[tuple[str, ...], lambda before, new: before + tuple(n for n in new if n not in before)]
+    """Ids of verified candidates to which a model, reading as a stranger, objects."""
     review: Review
     delivery: Delivery
     ending: Ending

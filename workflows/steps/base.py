@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from sandbox.runners.report import Outcome, TestReport
+from sandbox.tree import Tree
 from workflows.background import Task
 from workflows.errors import RecordError, TestsUnusable
 from workflows.records import decode, encode
@@ -67,6 +68,34 @@ def base_reports(job: Job) -> BaseReports:
     return BaseReports(reports, seconds)
 
 
+def runs_of(job: Job, tree: Tree) -> tuple[TestReport, ...]:
+    """Return full runs of another tree than the run's own, as many as of that one, each in a fresh workspace.
+
+    Raises:
+        TestsUnusable: the tests do not come to an end, or none can be collected.
+
+    """
+    from sandbox.runners.run import run_tests
+
+    reports = []
+    for _ in range(job.settings.base_runs):
+        with job.open_tree(tree) as workspace:
+            wall, each = _limits(job)
+            reports.append(
+                run_tests(
+                    workspace, job.ready().harness, wall_seconds=wall, test_seconds=each, hang_seconds=each * HANG_SHARE
+                )
+            )
+        check_report(reports[-1], wall)
+    return tuple(reports)
+
+
+def _limits(job: Job) -> tuple[float, float]:
+    """Return the longest time of a run, and of one test in it."""
+    wall = min(job.settings.limits.wall_seconds, max(5.0, job.clock.left() * BASE_SHARE))
+    return wall, max(TEST_LEAST_SECONDS, min(TEST_MOST_SECONDS, wall * TEST_SHARE))
+
+
 def _cache_key(job: Job) -> str:
     ready = job.ready()
     parts = (
@@ -92,8 +121,7 @@ def _full_run(job: Job) -> tuple[TestReport, float]:
 
     workspace, seconds = job.open()
     with workspace:
-        wall = min(job.settings.limits.wall_seconds, max(5.0, job.clock.left() * BASE_SHARE))
-        each = max(TEST_LEAST_SECONDS, min(TEST_MOST_SECONDS, wall * TEST_SHARE))
+        wall, each = _limits(job)
         report = run_tests(
             workspace, job.ready().harness, wall_seconds=wall, test_seconds=each, hang_seconds=each * HANG_SHARE
         )

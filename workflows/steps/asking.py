@@ -1,0 +1,43 @@
+"""Which model does which work, and how agents' questions are asked in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from agents.asking import Asker
+from agents.models.errors import ModelError
+from workflows.ladder import Rung
+from workflows.runs import cache_folder
+
+if TYPE_CHECKING:
+    from agents.context.index import Index
+    from sandbox.tree import Tree
+    from workflows.job import Job
+
+
+def rungs(job: Job, *, dearest_first: bool = False, tools: bool = False) -> Iterator[Rung]:
+    """Yield the run's models that can be asked; one that cannot is told and left out."""
+    order = reversed(job.ladder.tiers) if dearest_first else job.ladder.tiers
+    for tier in order:
+        try:
+            yield job.ladder.rung(tier, tools=tools)
+        except ModelError as error:
+            job.events.note(f"model tier {tier.name} is left out: {error}")
+
+
+def thinker(job: Job) -> Rung | None:
+    """Return the model that plans, reviews and answers: the best one, as these are few calls that much depends on."""
+    return next(rungs(job, dearest_first=True), None)
+
+
+def asker(job: Job, rung: Rung, seed: int) -> Asker:
+    """Return what asks a model for one role; equal questions of different steps differ by `seed`."""
+    return Asker(rung.model, job.ladder.fence(), job.stop, seed=seed)
+
+
+def index_of(job: Job, tree: Tree) -> Index:
+    """Return the index of a tree, from the cache as far as files are known."""
+    from agents.context.index import Index, index_folder
+
+    return Index.build(tree, cache=index_folder(cache_folder()), stop=job.stop)

@@ -20,7 +20,7 @@ from agents.replies_blocks import fenced
 from agents.replies_code import apply_functions, functions_in
 from benchmarks.agents.cases import Case, environment_of, excerpt, failures
 from benchmarks.agents.meter import Meter
-from benchmarks.engines import GREENDIFF, run_fix
+from benchmarks.engines import run_fix
 from benchmarks.latency import install_peer
 
 CONTEXT = 16_384
@@ -44,12 +44,6 @@ class Outcome:
     """Whether it says that it has a repair."""
     note: str = ""
     """How it ended, in a few words."""
-
-
-def knows_models() -> bool:
-    """Whether `greendiff fix` takes a model."""
-    done = subprocess.run([*GREENDIFF, "fix", "--help"], capture_output=True, text=True, check=False, timeout=60)
-    return "--model" in done.stdout
 
 
 def greendiff(case: Case, folder: Path, budget: float, *options: str) -> Outcome:

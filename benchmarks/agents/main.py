@@ -19,7 +19,7 @@ from typing import Any
 from agents.models.fetching import QWEN_CODER, fetched
 from agents.models.local import LocalServer
 from benchmarks.agents.cases import Case, corpus, sdist
-from benchmarks.agents.conditions import Outcome, greendiff, knows_models, peer, single_shot
+from benchmarks.agents.conditions import Outcome, greendiff, peer, single_shot
 from benchmarks.agents.meter import Meter
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -183,10 +183,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cases = corpus(options.split, options.limit)
     else:
         cases = sdist(options.tasks_dir.resolve(), options.limit, options.names)
-    short: list[str] = []
-    if "tiers-0+1" in options.conditions and not knows_models():
-        short.append("greendiff fix takes no model yet, so tiers 0+1 were not run")
-        options.conditions = [name for name in options.conditions if name != "tiers-0+1"]
     with LocalServer(model_file(options.model_file), name="local") as server, Meter(server.tier) as meter:
         run(options, cases, meter, output)
     wanted = {case.id for case in cases}
@@ -201,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{'-' if each is None else each:>12}{some['median_seconds']:>7.1f} s"
         )
     whole = options.limit is None and not options.names and all(len(some) == len(cases) for some in by.values() if some)
-    short += falls_short(by, whole=whole)
+    short = falls_short(by, whole=whole)
     print(json.dumps({
         "benchmark": "agents", "set": options.set, "split": options.split if options.set == "corpus" else None,
         "budget_0": options.budget_0, "budget": options.budget, "load": os.getloadavg()[2], "rows": output.name,

@@ -37,6 +37,11 @@ JSON_HELP = """\
 --json prints one JSON object a line, each with "event" and "elapsed" (seconds):
   run-started step-started step-finished note environment baseline suspects search-started searching candidate found
   verdict selected review delivered
+  plan          "kind", "restated", "steps" (their goals); step-done for each that is verified
+  asking        an agent begins to work with a model: "agent", "tier", "model"
+  working       what it does: "agent", "tier", "doing", "calls", "tokens"
+  call          one call of a model: "tier", "model", "purpose", "outcome", "prompt" and "completion" (tokens), "cost",
+                and for the whole run so far "calls", "tokens", "spent"
   result        the last one: "code", "status", "message", "run", "diff", "files", "bundle"
 """
 

@@ -16,7 +16,7 @@ from workflows import faults, routing
 from workflows.checkpoints import open_saver
 from workflows.errors import BudgetSpent, NoDiff, TestsUnusable, Usage
 from workflows.state import Ending, Request, RunState, StateDelta
-from workflows.steps import deliver, intake, localise, nodes, plan, propose
+from workflows.steps import answer, deliver, intake, localise, nodes, plan, propose
 
 if TYPE_CHECKING:
     from workflows.job import Job
@@ -35,6 +35,7 @@ class Node(Protocol):
 STEPS: dict[str, Work] = {
     "intake": intake.intake,
     "plan": plan.plan,
+    "answer": answer.answer,
     "localise": localise.localise,
     "propose": propose.propose,
     "verify": nodes.verify,
@@ -51,12 +52,13 @@ def build(job: Job) -> StateGraph[RunState, None, RunState, RunState]:
         graph.add_node(name, _node(name, work, job))
     graph.add_edge(START, "intake")
     graph.add_conditional_edges("intake", routing.after_intake, ["plan", "deliver"])
-    graph.add_edge("plan", "localise")
-    graph.add_edge("localise", "propose")
+    graph.add_conditional_edges("plan", routing.after_plan, ["localise", "answer", "deliver"])
+    graph.add_edge("answer", "deliver")
+    graph.add_conditional_edges("localise", routing.after_localise, ["propose", "deliver"])
     graph.add_conditional_edges("propose", routing.after_propose, ["verify", "deliver"])
     graph.add_conditional_edges("verify", routing.after_verify, ["verify", "propose", "select", "deliver"])
     graph.add_edge("select", "review")
-    graph.add_conditional_edges("review", routing.after_review, ["verify", "select", "deliver"])
+    graph.add_conditional_edges("review", routing.after_review, ["verify", "select", "localise", "deliver"])
     graph.add_edge("deliver", END)
     return graph
 

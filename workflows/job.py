@@ -29,6 +29,7 @@ from workflows.tiers import wanted
 if TYPE_CHECKING:
     from agents.models.gateway import CallRecord
     from sandbox.workspace import Snapshot
+    from workflows.person import Person
     from workflows.steps.base import BaseReports
 
 T = TypeVar("T")
@@ -82,6 +83,8 @@ class Job:
             once=self.once, note=events.note, on_call=self._called, stop=self.stop,
         )  # fmt: skip
         """The models that may be asked; empty where none is configured or asked for."""
+        self.person: Person | None = None
+        """Who can be asked; nobody where no terminal is there."""
         self._sandbox: Sandbox | None = None
         self._ready: Task[Readied] | None = None
         self._spare: Task[tuple[Workspace, float]] | None = None

@@ -116,11 +116,11 @@ class PlainView:
     def show(self, event: Event) -> None:
         """Write the event's text, a search's progress only now and then."""
         text = event.text
-        if event.name == "searching":
+        if event.name in {"searching", "working"}:
             if event.elapsed < self._quiet_until:
                 return
             self._quiet_until = event.elapsed + PLAIN_SECONDS
-            text = search_line(event.data)
+            text = search_line(event.data) if event.name == "searching" else work_line(event.data)
         if text:
             self._stream.write(f"{text}\n")
             self._stream.flush()
@@ -139,6 +139,18 @@ def search_line(data: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def work_line(data: Mapping[str, Any]) -> str:
+    """Return what an agent is doing, as one line."""
+    return f"{data.get('agent', 'agent')} ({data.get('tier', 'no model')}): {data.get('doing', '')}"
+
+
+def spent_line(data: Mapping[str, Any]) -> str:
+    """Return what the run's models have cost so far."""
+    money = str(data.get("spent", ""))
+    tokens = f"{int(str(data.get('tokens', 0))):,} tokens"
+    return f"{tokens}, {money}" if money.strip("0.") else tokens
+
+
 class LiveView:
     """A spinner with what is being done, how far it is and the time that is left; lines that stay go above it."""
 
@@ -153,6 +165,7 @@ class LiveView:
         self._budget = budget
         self._started = time.monotonic()
         self._doing = "starting"
+        self._spent = ""
         self._live: Live | None = Live(
             get_renderable=self._draw, console=self._console, refresh_per_second=8, transient=True
         )
@@ -163,7 +176,8 @@ class LiveView:
 
         left = max(0.0, self._budget - (time.monotonic() - self._started))
         width = max(20, self._console.width - 16)
-        self._spinner.update(text=Text(f"{self._doing[:width]} · {left:.0f} s left", no_wrap=True, overflow="ellipsis"))
+        line = f"{self._doing[:width]}{self._spent} · {left:.0f} s left"
+        self._spinner.update(text=Text(line, no_wrap=True, overflow="ellipsis"))
         return self._spinner
 
     def show(self, event: Event) -> None:
@@ -172,7 +186,13 @@ class LiveView:
             self._doing = str(event.data.get("step", ""))
         elif event.name == "searching":
             self._doing = search_line(event.data)
+        elif event.name == "working":
+            self._doing = work_line(event.data)
+        elif event.name == "call":
+            self._spent = f" · {spent_line(event.data)}"
         elif event.text:
+            if event.name == "run-started":
+                self._budget = float(str(event.data.get("budget", self._budget)))
             if event.name == "note":
                 self._doing = event.text
             else:

@@ -25,7 +25,7 @@ from sandbox.tree import Tree
 from workflows.errors import Usage
 
 PREFIX = "GREENDIFF_"
-OTHER_VARIABLES = frozenset({"STATE_DIR", "CACHE_DIR", "DEBUG", "DIE_AT", "CONFIG", "BASE", "BASE_IMAGE"})
+OTHER_VARIABLES = frozenset({"STATE_DIR", "CACHE_DIR", "DEBUG", "DIE_AT", "CONFIG", "BASE", "BASE_IMAGE", "TERMINAL"})
 """Variables that are read elsewhere and are no settings."""
 
 DEFAULTS = Limits()

@@ -94,7 +94,9 @@ def killed(ran: Ran) -> Ran:
 
 
 def test_the_points_are_all_there_are() -> None:
-    assert [point.partition(":")[0] for point in POINTS if point.partition(":")[0] in STEPS][::2] == list(STEPS)
+    named = [point.partition(":")[0] for point in POINTS if point.partition(":")[0] in STEPS][::2]
+    # A repair answers no question.
+    assert named == [name for name in STEPS if name != "answer"]
 
 
 def test_a_run_that_is_killed_at_every_point_ends_with_the_same_diff(

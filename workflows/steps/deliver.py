@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.plan_text import plan_text
 from sandbox.workspace import apply
 from workflows.archives import read_files, write_files
 from workflows.bundle import NAMES, Story, bundle_files
 from workflows.runs import step_times, write_whole
 from workflows.state import Delivery, RunState, StateDelta
+from workflows.steps.answer import answer_text
 from workflows.steps.nodes import failure_summary, repairs_of, verified
 from workflows.wording import listed, passing_tests, plural, printable
 from workflows.working_tree import make_change
@@ -26,6 +28,10 @@ def deliver(state: RunState, job: Job) -> StateDelta:
     if (ending := state.get("ending")) is not None:
         summary = failure_summary(state, ending)
         job.once("deliver-summary", lambda: _written(folder / "summary.md", summary.encode()))
+        return {}
+    if "answer" in state or request.purpose == "plan":
+        found = answer_text(state["answer"]) if "answer" in state else plan_text(state["plan"])
+        job.once("deliver-summary", lambda: _written(folder / "summary.md", found.encode("utf-8", "backslashreplace")))
         return {}
     patch, case = verified(state, job)
     files = job.tree.changed_paths(apply(job.tree, patch.patch))
@@ -55,15 +61,18 @@ def _story(state: RunState, job: Job) -> Story:
         f"intake: {plural(len(intake.targets), 'failing test')}, {passing_tests(intake.passed)}; {intake.harness}",
         f"localise: {plural(state['suspicion'].total, 'suspicious line')}",
         f"propose: {plural(proposal.tried, 'candidate')} tried, {plural(len(proposal.candidates), 'repair')} found",
+        *(f"model {said}" for said in proposal.said),
         *(f"verify {v.candidate}: {'passed' if v.passed else f'refused ({v.check}): {v.reason}'}" for v in verdicts),
         f"select {candidate.id}: {', '.join(state['reasons'])}",
     ]
+    spent = job.ladder.spent() if job.ladder else None
     return Story(
         commit=intake.commit, uncommitted=job.snapshot.uncommitted, definition=job.ready().definition,
         origin=candidate.origin, description=candidate.description, generated=proposal.generated,
         tried=proposal.tried, judged=len(verdicts), tier=candidate.tier, steps=tuple(map(printable, steps)),
         durations={step: round(seconds, 3) for step, _, seconds in step_times(job.run)},
-        remarks=state["review"].remarks,
+        remarks=state["review"].remarks, cost=spent.micro / 1_000_000 if spent else 0.0,
+        tokens=spent.tokens if spent else 0, calls=spent.calls if spent else 0,
     )  # fmt: skip
 
 

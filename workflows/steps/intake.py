@@ -11,7 +11,7 @@ from agents.results import Failure
 from sandbox.runners.report import TestReport, TestResult
 from workflows.errors import NoDiff, Usage
 from workflows.job import BASELINE
-from workflows.state import Intake, RunState, StateDelta
+from workflows.state import Intake, Request, RunState, StateDelta
 from workflows.steps.base import flaky_tests
 from workflows.verdicts import Baseline
 from workflows.wording import listed, passing_tests, plural, printable
@@ -38,17 +38,18 @@ def intake(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every ste
     baseline, open_seconds = take_baseline(job)
     flaky, names = baseline.flaky, [target.node_id for target in baseline.targets]
     passed = len(baseline.steady)
-    text = f"{plural(len(names), 'failing test')} to repair: {listed(names)}; {passing_tests(passed)}"
+    wanted = f"{plural(len(names), 'failing test')} to repair: {listed(names)}; " if names else ""
+    text = f"{wanted}{passing_tests(passed)}"
     job.events.emit(
         "baseline", text + (f"; flaky, set aside: {listed(flaky)}" if flaky else ""),
         targets=names, passed=passed, flaky=list(flaky),
     )  # fmt: skip
     return {
         "intake": Intake(
-            kind="fix", repository=str(job.snapshot.repository), commit=job.snapshot.commit, tree=job.tree.digest,
-            dirty=job.snapshot.dirty, backend=ready.sandbox.name, environment=ready.environment.digest,
-            harness=ready.harness.source, passed=passed, targets=tuple(names), flaky=flaky,
-            base_seconds=baseline_seconds(baseline), open_seconds=open_seconds,
+            kind=job.request.kind or "fix", repository=str(job.snapshot.repository), commit=job.snapshot.commit,
+            tree=job.tree.digest, dirty=job.snapshot.dirty, backend=ready.sandbox.name,
+            environment=ready.environment.digest, harness=ready.harness.source, passed=passed,
+            targets=tuple(names), flaky=flaky, base_seconds=baseline_seconds(baseline), open_seconds=open_seconds,
         )
     }  # fmt: skip
 
@@ -65,7 +66,10 @@ def take_baseline(job: Job) -> tuple[Baseline, float]:
         reports, open_seconds = job.base()
         flaky = flaky_tests(reports)
         request = job.request
-        targets = chosen_targets(reports, flaky, request.tests, request.issue, subfolder(job))
+        if request.purpose == "fix" or request.tests:
+            targets = chosen_targets(reports, flaky, request.tests, request.issue, subfolder(job))
+        else:
+            targets = concerned(reports, flaky, request)
         return Baseline(reports, flaky, targets), open_seconds
 
     return job.once(BASELINE, take)
@@ -86,6 +90,20 @@ def subfolder(job: Job) -> str:
 
 
 # The targets
+
+
+def concerned(reports: Sequence[TestReport], flaky: Sequence[str], request: Request) -> tuple[Failure, ...]:
+    """Return the failing tests that a request is about: those that it names, or all where it asks for a repair.
+
+    A feature or a refactoring leaves alone what fails already.
+    """
+    from agents.triage import PlanTask, kind_of
+
+    steady = tuple(as_failure(result) for result in reports[0].failed() if result.node_id not in flaky)
+    if named := tuple(failure for failure in steady if failure.node_id in request.issue):
+        return named
+    kind = kind_of(PlanTask(request.issue, failing=steady, kind=request.kind))
+    return steady if kind in {"fix", "security"} else ()
 
 
 def matches(node_id: str, asked: str) -> bool:
@@ -137,7 +155,7 @@ def _nothing_fails(report: TestReport, total: int, flaky: Sequence[str]) -> str:
     broken = f"; {listed(uncollected)} cannot be collected" if uncollected else ""
     return (
         f"no test fails: {plural(total, 'test')} ran{broken}. greendiff repairs what a failing test shows: write one "
-        "that shows the bug; a text about it can go along with --issue FILE"
+        "that shows the bug; `greendiff solve` takes a text about it, and a model writes the test"
     )
 
 

@@ -9,6 +9,7 @@ from agents.results import Suspect
 from sandbox.runners.report import TestReport
 from workflows.state import RunState, StateDelta, Suspicion
 from workflows.steps.intake import baseline_seconds, take_baseline
+from workflows.steps.standing import REPAIRING, written_tests
 from workflows.verdicts import Baseline
 from workflows.wording import plural, printable
 
@@ -30,16 +31,34 @@ HANG_SHARE = 0.4
 TOP = 10
 
 
-def localise(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every step has this shape
-    """Rank the lines that may hold the fault."""
-    suspects = take_suspects(job)
+def localise(state: RunState, job: Job) -> StateDelta:
+    """Rank the lines that may hold the fault; where no test shows what is wanted, have one written first.
+
+    Raises:
+        NoDiff, Usage: no test could be written; see `workflows.steps.reproduce`.
+
+    """
+    if job.request.purpose == "fix":
+        return {"suspicion": _told(job, take_suspects(job))}
+    from workflows.steps.reproduce import covered, with_new_tests
+
+    here, plan = with_new_tests(state, job)
+    begun = {"plan": plan, "again": 0, "settled": False, "overruled": False, "objections": ()}
+    if here.number == 0 and take_baseline(job)[0].targets:
+        return begun | {"suspicion": _told(job, take_suspects(job))}
+    if written_tests(here, job) is None or here.kind not in REPAIRING:
+        return begun | {"suspicion": Suspicion((), 0)}
+    return begun | {"suspicion": _told(job, covered(here, job)[1])}
+
+
+def _told(job: Job, suspects: tuple[Suspect, ...]) -> Suspicion:
     top = suspects[:TOP]
     where = ", ".join(f"{printable(s.path)}:{s.line} ({s.function})" for s in top[:3])
     job.events.emit(
         "suspects", f"{plural(len(suspects), 'suspicious line')}" + (f", first of all {where}" if where else ""),
         total=len(suspects), top=[{"path": s.path, "line": s.line, "score": round(s.score, 3)} for s in top],
     )  # fmt: skip
-    return {"suspicion": Suspicion(top, len(suspects))}
+    return Suspicion(top, len(suspects))
 
 
 def take_suspects(job: Job) -> tuple[Suspect, ...]:
@@ -57,7 +76,9 @@ def take_suspects(job: Job) -> tuple[Suspect, ...]:
 
 def look_ahead(job: Job) -> None:
     """Do what the first steps will want; they find it recorded, or wait for it, and tell of it."""
-    take_suspects(job)
+    baseline, _ = take_baseline(job)
+    if baseline.targets:
+        take_suspects(job)
 
 
 def coverage_run(job: Job, baseline: Baseline, targets: tuple[str, ...], base_seconds: float) -> TestReport:

@@ -6,18 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agents.edits import apply_candidate
-from agents.results import Candidate, Repair, RepairResult
+from agents.models.errors import ModelError
+from agents.results import Candidate, Repair, RepairResult, Reviewed
+from sandbox.errors import EnvironmentFailed
+from sandbox.protocol import Environment
+from sandbox.tree import Tree
 from sandbox.workspace import diff
 from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
-from workflows.state import Ending, Review, RunState, StateDelta, Verdict
-from workflows.steps.intake import take_baseline
-from workflows.steps.propose import MOST_ROUNDS, worth_another_round
+from workflows.job import environment_definition
+from workflows.state import Done, Ending, Review, RunState, StateDelta, Verdict
+from workflows.steps.propose import MOST_ROUNDS, next_source, proposal_here
 from workflows.steps.review import read_as_stranger
 from workflows.steps.select import Contender
 from workflows.steps.select import select as select_best
+from workflows.steps.standing import Standing, added_targets, allowances_of, baseline_of, claim_of, standing
 from workflows.steps.verify import VerifiedPatch, judge
-from workflows.verdicts import GateCase, GateReport
+from workflows.verdicts import Check, GateCase, GateReport
 from workflows.wording import passing_tests, plural, printable
 
 if TYPE_CHECKING:
@@ -28,26 +33,43 @@ LEAST_SECONDS = 1.0
 
 
 def repairs_of(state: RunState, job: Job) -> dict[str, Repair]:
-    """Return the search's repairs by their candidates' ids, best first."""
+    """Return the repairs for the step at work by their names, best first."""
+    here, proposal = standing(state, job), proposal_here(state)
     found: dict[str, Repair] = {}
-    for record in state["proposal"].records:
+    for record in proposal.records if proposal else ():
         result: RepairResult = job.recorded(record, tuple)[0]
-        found.update({repair.candidate.id: repair for repair in result.repairs})
+        found.update({here.name(repair.candidate): repair for repair in result.repairs})
     return found
 
 
 def case_of(state: RunState, job: Job, candidate: Candidate) -> GateCase:
     """Return all that the verdict on a candidate depends on."""
-    ready = job.ready()
-    intake = state["intake"]
+    here, ready = standing(state, job), job.ready()
+    baseline = baseline_of(here, job)
+    added, files = added_targets(here, state, job)
     asked = job.settings.limits.limits()
     # A repair may not make the tests hang: several times what they took before is enough.
-    wall = min(asked.wall_seconds, max(20.0, 5 * intake.base_seconds))
+    wall = min(asked.wall_seconds, max(20.0, 5 * state["intake"].base_seconds))
+    after = apply_candidate(here.tree, candidate)
     return GateCase(
-        base=job.tree, patch=diff(job.tree, apply_candidate(job.tree, candidate)),
-        baseline=take_baseline(job)[0], harness=ready.harness, environment=ready.environment,
-        limits=replace(asked, wall_seconds=wall), allowances=job.request.allowances, repeats=job.settings.repeats,
+        base=here.tree, patch=diff(here.tree, after), baseline=baseline,
+        harness=ready.harness, environment=ready.environment, limits=replace(asked, wall_seconds=wall),
+        allowances=allowances_of(here, job, files), repeats=job.settings.repeats,
+        claim=claim_of(baseline, added), added_targets=added, environment_after=upgraded(here, job, after),
     )  # fmt: skip
+
+
+def upgraded(here: Standing, job: Job, after: Tree) -> Environment | None:
+    """Return what an upgraded tree declares, installed; None where it declares what the base does.
+
+    Raises:
+        EnvironmentFailed: it cannot be installed.
+
+    """
+    if here.kind != "upgrade":
+        return None
+    ready, definition = job.ready(), environment_definition(after, job.settings)
+    return None if definition == ready.definition else ready.sandbox.prepare(definition, job.events.note)
 
 
 def verify(state: RunState, job: Job) -> StateDelta:
@@ -59,13 +81,16 @@ def verify(state: RunState, job: Job) -> StateDelta:
     """
     name = routing.next_candidate(state)
     record = f"gate-{name}"
-    exhausted = len(state.get("verdicts", ())) >= job.settings.candidates
+    exhausted = len(routing.verdicts_here(state)) >= job.settings.candidates
     spent = job.clock.left() < LEAST_SECONDS and not job.run.recorded(record)
     if name is None or exhausted or spent:
         if routing.open_verified(state):
             return {"settled": True}
-        if not exhausted and not spent and worth_another_round(state, job):
+        if not exhausted and not spent and next_source(state, job) is not None:
             return {"again": state["proposal"].rounds + 1}
+        if routing.open_verified({**state, "overruled": True}):
+            # It is verified, and nothing came that a reader likes better: the person is told what was objected to.
+            return {"settled": True, "overruled": True}
         # A search that had found enough and could not go on has run out of time, not of candidates.
         stopped_early = state["proposal"].stopped == "enough" and state["proposal"].rounds < MOST_ROUNDS
         raise nothing_verified(state, spent=not exhausted and (spent or stopped_early))
@@ -73,7 +98,12 @@ def verify(state: RunState, job: Job) -> StateDelta:
 
     def ask() -> GateReport:
         job.events.emit("note", f"proving: {repair.candidate.description}", candidate=name)
-        return judge(case_of(state, job, repair.candidate), job.ready().sandbox, job.events.note)
+        try:
+            case = case_of(state, job, repair.candidate)
+        except EnvironmentFailed as error:
+            reason = f"What the patched tree declares cannot be installed: {str(error).rstrip('.')}."
+            return GateReport(b"", (Check("environment", False, reason, (error.output[-2000:],)),), ())
+        return judge(case, job.ready().sandbox, job.events.note)
 
     report = job.once(record, ask)
     refused = next((check for check in report.checks if not check.passed), None)
@@ -90,7 +120,7 @@ def verify(state: RunState, job: Job) -> StateDelta:
 
 def nothing_verified(state: RunState, *, spent: bool = False) -> NoDiff | BudgetSpent:
     """Return the error that says, with the best evidence there is, why nothing was verified."""
-    proposal, verdicts = state["proposal"], state.get("verdicts", ())
+    proposal, verdicts = state["proposal"], routing.verdicts_here(state)
     tried = f"{plural(proposal.tried, 'candidate')} tried in {proposal.seconds:.0f} s"
     if verdicts:
         told = "; ".join(f"{v.candidate}: {v.reason}" for v in verdicts[:3])
@@ -100,6 +130,8 @@ def nothing_verified(state: RunState, *, spent: bool = False) -> NoDiff | Budget
         why = f"{tried}; {plural(len(proposal.candidates), 'repair')} found, but no time was left to prove one"
     else:
         why = f"{tried}, and none made the failing tests pass"
+    if proposal.said:
+        why += f". Models: {'; '.join(proposal.said)}"
     if proposal.doubtful:
         why += f"; left out, as it may well be wrong: {proposal.doubtful[0]}"
     suspicion = state.get("suspicion")
@@ -108,6 +140,8 @@ def nothing_verified(state: RunState, *, spent: bool = False) -> NoDiff | Budget
         why += f". The fault is most likely near {places}"
     elif suspicion:
         why += ". No line of the repository, tests aside, was seen to run in them"
+    if proposal.capped:
+        return BudgetSpent(f"a cap on what models may cost was reached before anything was verified: {why}")
     if spent or (proposal.stopped == "budget" and routing.next_candidate(state) is None):
         return BudgetSpent(f"the budget was spent before anything was verified: {why}; give more time with --budget")
     return NoDiff(f"no diff could be verified: {why}")
@@ -123,17 +157,60 @@ def select(state: RunState, job: Job) -> StateDelta:
 
 
 def review(state: RunState, job: Job) -> StateDelta:
-    """Read the diff as a stranger; what should not be merged is refused, and the next candidate has its turn."""
-    name = state["chosen"]
-    case = case_of(state, job, repairs_of(state, job)[name].candidate)
+    """Read the diff as a stranger; what should not be merged is refused, and the next candidate has its turn.
+
+    What a model objects to goes back to the writer once; where nothing better comes of that, it is told the person.
+    """
+    name, here = state["chosen"], standing(state, job)
+    candidate = repairs_of(state, job)[name].candidate
+    case = case_of(state, job, candidate)
     remarks = read_as_stranger(case, report_of(job, name))
     blocking = [str(remark) for remark in remarks if remark.blocking]
-    told = tuple(str(remark) for remark in remarks)
-    job.events.emit(
-        "review", f"a reader would refuse it: {blocking[0]}" if blocking else "", accepted=not blocking,
-        remarks=list(told),
-    )  # fmt: skip
-    return {"review": Review(not blocking, told), "rejected": (name,) if blocking else ()}
+    read = model_review(state, job, here, candidate) if not blocking else None
+    objected = tuple(str(finding) for finding in read.objections) if read else ()
+    told = tuple(dict.fromkeys((*map(str, remarks), *map(str, read.findings if read else ()))))
+    # An objection is worth another candidate only where one can come.
+    back = bool(objected) and not state.get("overruled") and not here.whole
+    accepted = not blocking and not back
+    text = f"a reader would refuse it: {blocking[0]}" if blocking else ""
+    if back:
+        text = f"a reader objects: {printable(objected[0])}"
+    job.events.emit("review", text, accepted=accepted, remarks=list(told))
+    delta: dict[str, object] = {"review": Review(accepted, told), "rejected": (name,) if blocking else ()}
+    if back:
+        return delta | {"objected": (name,), "objections": objected}
+    return delta | (_step_done(state, job, here, candidate) if accepted and here.steps > 1 else {})
+
+
+def _step_done(state: RunState, job: Job, here: Standing, candidate: Candidate) -> dict[str, object]:
+    """Go on to the plan's next step, which is worked on with this one's change."""
+    if here.whole:
+        return {"at": here.steps + 1}
+    record = here.record("accepted")
+    added, files = added_targets(here, state, job)
+    job.once(record, lambda: (candidate, added, files))
+    goal = printable(here.step.goal)
+    job.events.emit("step-done", f"done ({here.number + 1} of {here.steps}): {goal}", step=here.number, goal=goal)
+    return {"at": here.number + 1, "done": (*state.get("done", ()), Done(here.number, record, candidate.description))}
+
+
+def model_review(state: RunState, job: Job, here: Standing, candidate: Candidate) -> Reviewed | None:
+    """Have a model read what a model wrote; None where neither was at work, or none can be asked."""
+    if candidate.tier == 0 or not job.ladder or job.request.purpose == "fix":
+        return None
+    from agents.reviewer import ReviewTask
+    from agents.reviewer import review as read
+    from workflows.steps.asking import asker, thinker
+
+    def ask() -> Reviewed:
+        rung = thinker(job)
+        task = ReviewTask(job.request.issue, here.tree, apply_candidate(here.tree, candidate), state.get("plan"))
+        try:
+            return read(task, None if rung is None else asker(job, rung, 900 + here.number))
+        except ModelError as error:
+            return replace(read(task, None), notes=(f"no model read it: {error}",))
+
+    return job.once(f"review-{here.name(candidate)}", ask)
 
 
 def report_of(job: Job, candidate: str) -> GateReport:

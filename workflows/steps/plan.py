@@ -1,27 +1,116 @@
-"""The steps that lead from a request to its diff; where tests fail, that is one step, and it needs no model."""
+"""The steps that lead from a request to its diff: by rules where tests fail, else by the planner, and by the person."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from workflows.state import Plan, RunState, StateDelta, Step
-from workflows.wording import listed
+from agents.results import Plan, PlanRefused, Questions, Unchanged
+from workflows.errors import AskedBack, NoDiff
+from workflows.state import RunState, StateDelta, Step
+from workflows.steps.intake import take_baseline
+from workflows.wording import listed, printable
 
 if TYPE_CHECKING:
+    from agents.planner import PlanTask
     from workflows.job import Job
 
+OUTLINE_TOKENS = 1_500
+MOST_ANSWERS = 3
+"""How often questions are asked back before a request is given up."""
+MOST_REFUSALS = 5
+"""How many plans a person may refuse."""
+SEED = 100
 
-def plan(state: RunState, job: Job) -> StateDelta:  # noqa: ARG001 - every step has this shape
-    """Plan to repair all targets at once."""
+
+def plan(state: RunState, job: Job) -> StateDelta:
+    """Plan; `fix` repairs all targets at once, and needs no model for that.
+
+    Raises:
+        AskedBack: the request has to be made clear first, and nobody is there to answer.
+        NoDiff: the person refused every plan.
+
+    """
     targets = state["intake"].targets
-    step = Step(
-        goal=f"make {listed(targets)} pass",
-        targets=targets,
-        criteria=(
+    if job.request.purpose == "fix":
+        criteria = (
             "every target passes in a fresh sandbox with pristine tests",
             "every test that passed steadily before still passes",
             "no test, test configuration or CI file is changed, unless the request allows it",
             "no new syntax or lint findings in the changed files",
-        ),
-    )
-    return {"plan": Plan((step,))}
+        )
+        return {"plan": Plan((Step(f"make {listed(targets)} pass", targets, criteria),))}
+    made = job.once("plan", partial(_planned, job))
+    told = [step.goal for step in made.steps]
+    job.events.emit(
+        "plan", f"plan ({made.kind}): {printable(made.restated)}", kind=made.kind, restated=made.restated, steps=told,
+        origin=made.origin, notes=list(made.notes),
+    )  # fmt: skip
+    return {"plan": made}
+
+
+def plan_task(job: Job) -> PlanTask:
+    """Return what the planner is given."""
+    from agents.conventions import conventions
+    from agents.planner import PlanTask
+    from workflows.steps.asking import index_of
+
+    baseline, _ = take_baseline(job)
+    outline = index_of(job, job.tree).outline(OUTLINE_TOKENS, (job.request.issue[:2000],)) if job.ladder else ""
+    return PlanTask(
+        text=job.request.issue, failing=baseline.targets, passing=len(baseline.steady), kind=job.request.kind,
+        outline=outline, paths=frozenset(job.tree), conventions=conventions(job.tree, limit=3_000) if outline else "",
+    )  # fmt: skip
+
+
+def _planned(job: Job) -> Plan:
+    from agents import planner
+    from workflows.steps.asking import asker, thinker
+
+    task = plan_task(job)
+    rung = thinker(job)
+    for number in range(MOST_ANSWERS + 1):
+        found = planner.plan(task, None if rung is None else asker(job, rung, SEED + number))
+        if not isinstance(found, Questions):
+            return _approved(job, task, found) if job.request.approve else found
+        if number == MOST_ANSWERS:
+            raise _asked_back(found)
+        # Each answer is a record of its own: a resumed run does not ask a person twice.
+        said = job.once(f"answers-{number}", partial(_answers, job, found))
+        task = replace(task, answers=(*task.answers, *said))
+    raise AssertionError("the last round returns or raises")
+
+
+def _answers(job: Job, asked: Questions) -> tuple[tuple[str, str], ...]:
+    """Ask the person, where one is at the terminal."""
+    person = job.person
+    if person is None:
+        raise _asked_back(asked)
+    return tuple((question, person.answer(question)) for question in asked.questions)
+
+
+def _asked_back(asked: Questions) -> AskedBack:
+    lines = [f"  {number}. {printable(question)}" for number, question in enumerate(asked.questions, 1)]
+    return AskedBack("\n".join([f"the request has to say more: {printable(asked.reason)}", *lines]))
+
+
+def _approved(job: Job, task: PlanTask, made: Plan) -> Plan:
+    """Show the plan to the person until it is accepted, edited perhaps."""
+    from agents import planner
+    from workflows.steps.asking import asker, thinker
+
+    if job.person is None:
+        raise AskedBack("--approve plan needs a person at a terminal; `greendiff plan` only shows the plan")
+    for number in range(MOST_REFUSALS):
+        judged = job.once(f"approval-{number}", partial(job.person.judge, made))
+        if not isinstance(judged, PlanRefused):
+            return judged
+        rung = thinker(job)
+        again = planner.revise(task, made, judged, None if rung is None else asker(job, rung, SEED + 10 + number))
+        if isinstance(again, Unchanged):
+            raise NoDiff(f"the plan was refused, and there is no other one: {again.reason}")
+        if isinstance(again, Questions):
+            raise _asked_back(again)
+        made = again
+    raise NoDiff(f"the plan was refused {MOST_REFUSALS} times; say in the request what it should be")

@@ -51,5 +51,5 @@ bench-main-job: $(STAMP)  ## single-function bugs: correct and wrong first patch
 bench-sdist: $(STAMP)  ## real bugs from published source packages (needs ../shared/bench)
 	@$(BIN)/python -m benchmarks.sdist
 
-bench-agents: $(STAMP)  ## a small local model: tiers 0+1 beside tier 0, one single shot and mini-swe-agent
-	@$(BIN)/python -m benchmarks.agents.main
+bench-agents: $(STAMP)  ## finding places, the index, and a small local model beside tier 0, one single shot and mini-swe-agent
+	@status=0; for one in localisation index main; do $(BIN)/python -m benchmarks.agents.$$one || status=1; done; exit $$status

@@ -86,13 +86,8 @@ def localise(task: LocaliseTask) -> Localised:
 
 def clues(task: LocaliseTask) -> Mapping[str, Clue]:
     """Return each signal alone, scaled to 1; a signal that has nothing to go by is empty."""
-    index, eligible = task.index, _eligible(task)
+    index, eligible, written = task.index, eligibility(task), said(task)
     failures = _failures(task)
-    messages = "\n".join(f.message[:2000] for f in failures)
-    sources = "\n".join(test_source(index, target)[0] for target in task.targets[:10])
-    names = "\n".join(target.partition("::")[2].replace("::", " ") for target in task.targets[:50])
-    texts = ((task.request, 1.0), (f"{names}\n{messages}", 0.6), (sources, 0.7))
-    written = [(text, weight) for text, weight in texts if text.strip()]
     traced, ran = Clue(), Clue()
     if task.report is not None:
         ran = _spectrum(task, eligible)
@@ -107,7 +102,17 @@ def clues(task: LocaliseTask) -> Mapping[str, Clue]:
     }
 
 
-def _eligible(task: LocaliseTask) -> Eligible:
+def said(task: LocaliseTask) -> list[tuple[str, float]]:
+    """Return what is written of the task, each text with its weight: the request, the failures, the failing tests."""
+    messages = "\n".join(failure.message[:2000] for failure in _failures(task))
+    sources = "\n".join(test_source(task.index, target)[0] for target in task.targets[:10])
+    names = "\n".join(target.partition("::")[2].replace("::", " ") for target in task.targets[:50])
+    texts = ((task.request, 1.0), (f"{names}\n{messages}", 0.6), (sources, 0.7))
+    return [(text, weight) for text, weight in texts if text.strip()]
+
+
+def eligibility(task: LocaliseTask) -> Eligible:
+    """Return which paths may be places: sources that are no tests and may be changed."""
     languages = task.index.languages()
 
     def eligible(path: str) -> bool:
@@ -181,20 +186,20 @@ def fuse(task: LocaliseTask, found: Mapping[str, Clue], weights: Mapping[str, fl
         ran = found.get("traceback", Clue())
     functions: dict[Place, float] = {}
     for place in {place for clue in found.values() for place in clue.functions}:
-        said = _UNSAID + sum(weights.get(name, 0.0) * _value(name, clue, place) for name, clue in found.items())
-        functions[place] = said * (_UNRUN + ran.functions.get(place, 0.0)) if ran.functions else said
+        value = _UNSAID + sum(weights.get(name, 0.0) * _value(name, clue, place) for name, clue in found.items())
+        functions[place] = value * (_UNRUN + ran.functions.get(place, 0.0)) if ran.functions else value
     files: dict[str, float] = {}
     for path in {path for clue in found.values() for path in clue.files}:
-        said = sum(weights.get(name, 0.0) * clue.files.get(path, 0.0) for name, clue in found.items())
+        value = sum(weights.get(name, 0.0) * clue.files.get(path, 0.0) for name, clue in found.items())
         # Files that nothing but the spectrum points to are listed, behind the others.
-        files[path] = max(said, 0.01) * (1.0 + _FILE_RUN * ran.files.get(path, 0.0) ** 3)
+        files[path] = max(value, 0.01) * (1.0 + _FILE_RUN * ran.files.get(path, 0.0) ** 3)
     lines: dict[Place, int] = {}
     for name in ("spectrum", "traceback"):
         lines |= found[name].lines if name in found else {}
+    defined = _Definitions(task.index)
     return Localised(
         tuple(
-            Suspect(p[0], lines.get(p) or _line_of(task.index, p), p[1], score, _told(found, p))
-            for p, score in _ranked(functions)
+            Suspect(p[0], lines.get(p) or defined(p), p[1], score, _told(found, p)) for p, score in _ranked(functions)
         ),
         tuple(
             Suspect(path, 1, "", score, {n: round(c.files[path], 4) for n, c in found.items() if path in c.files})
@@ -226,9 +231,18 @@ def _told(found: Mapping[str, Clue], place: Place) -> dict[str, float]:
     return {name: round(clue.functions[place], 4) for name, clue in found.items() if place in clue.functions}
 
 
-def _line_of(index: Index, place: Place) -> int:
-    path, function = place
-    return next((symbol.line for symbol in index.symbols_of(path) if symbol.qualified == function), 1)
+class _Definitions:
+    """Says in which line a place is defined, asking the index once for each file."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._lines: dict[str, dict[str, int]] = {}
+
+    def __call__(self, place: Place) -> int:
+        path, function = place
+        if path not in self._lines:
+            self._lines[path] = {symbol.qualified: symbol.line for symbol in self._index.symbols_of(path)}
+        return self._lines[path].get(function, 1)
 
 
 def rerank(task: LocaliseTask, before: Localised, asker: Asker) -> Localised:

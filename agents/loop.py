@@ -12,7 +12,8 @@ from typing import Literal
 from agents import replies_diff, replies_search
 from agents.loop_guard import Repetition
 from agents.loop_history import History
-from agents.models.errors import CallCancelled, CapReached, ContextTooLong, ModelError
+from agents.models.deadline import Deadlined
+from agents.models.errors import CallCancelled, CallOverdue, CapReached, ContextTooLong, ModelError
 from agents.models.prompts import Fence
 from agents.models.protocol import ChatModel, ChatReply, ChatRequest, Message, ToolCall, Usage
 from agents.replies import ReplyRefused
@@ -160,7 +161,7 @@ class _Loop:
         stop: Event | None,
         on_event: OnLoopEvent | None,
     ) -> None:
-        self._model, self._toolbox, self._bounds = model, toolbox, bounds
+        self._model, self._toolbox, self._bounds = Deadlined(model, bounds.seconds), toolbox, bounds
         self._native = calling == "native"
         self._asked = replace(asked, tools=toolbox.tools) if self._native else replace(asked, halts=(f"\n{RESULT}",))
         self._check, self._fence, self._stop, self._on_event = check, fence, stop, on_event
@@ -220,6 +221,8 @@ class _Loop:
                 if attempt or not self._history.compact(keep=1):
                     raise _Ended("context", str(error), error) from error
                 continue
+            except CallOverdue as error:
+                raise _Ended("seconds", str(error), error) from error
             except CallCancelled as error:
                 raise _Ended("interrupted", "the run was stopped", error) from error
             except CapReached as error:

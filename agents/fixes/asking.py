@@ -16,7 +16,8 @@ from agents.fixes import evidence, prompts
 from agents.fixes.answers import read_answer
 from agents.fixes.places import Place, places
 from agents.fixes.problem import Attempt, FixBounds, FixEvent, FixResult, FixStopped, Hints, OnFixEvent, TryOut
-from agents.models.errors import CallCancelled, CapReached, ContextTooLong, ModelError, ReplyError
+from agents.models.deadline import Deadlined
+from agents.models.errors import CallCancelled, CallOverdue, CapReached, ContextTooLong, ModelError, ReplyError
 from agents.models.prompts import Fence
 from agents.models.protocol import ChatModel, ChatReply, ChatRequest, Usage
 from agents.observations import Observation
@@ -60,7 +61,8 @@ class Asking:
         on_event: OnFixEvent | None,
     ) -> None:
         """Prepare; see `agents.bugfixer.propose_fixes`."""
-        self._problem, self._model, self._try_out, self._bounds = problem, model, try_out, bounds
+        self._problem, self._try_out, self._bounds = problem, try_out, bounds
+        self._model = Deadlined(model, bounds.seconds)
         self._hints, self._tier, self._seed, self._fence = hints, tier, seed, fence
         self._stop, self._on_event = stop, on_event
         self._texts = TreeTexts(problem.tree)
@@ -210,6 +212,8 @@ class Asking:
 
 
 def _why(error: ModelError) -> FixStopped:
+    if isinstance(error, CallOverdue):
+        return "seconds"
     if isinstance(error, CallCancelled):
         return "interrupted"
     if isinstance(error, CapReached):

@@ -7,6 +7,7 @@ ModelError
 ├── LedgerError             the ledger cannot be read or written, so nothing is spent
 ├── CapReached              the call could exceed a cap of the ledger, so it was not made
 ├── CallCancelled           the person or the run stopped the call
+│   └── CallOverdue             the time of whoever asked was over
 ├── ScriptEnded             a scripted model was asked more often than it has replies
 ├── LocalModelError         the embedded model cannot be fetched, served or kept alive
 ├── CassetteError           a cassette cannot be read or written
@@ -77,6 +78,10 @@ class CallCancelled(ModelError):
     """The person or the run stopped the call."""
 
     maybe_charged = True
+
+
+class CallOverdue(CallCancelled):
+    """The time of whoever asked was over."""
 
 
 class ScriptEnded(ModelError):

@@ -155,7 +155,7 @@ def _nothing_fails(report: TestReport, total: int, flaky: Sequence[str]) -> str:
     broken = f"; {listed(uncollected)} cannot be collected" if uncollected else ""
     return (
         f"no test fails: {plural(total, 'test')} ran{broken}. greendiff repairs what a failing test shows: write one "
-        "that shows the bug; `greendiff solve` takes a text about it, and a model writes the test"
+        "that shows the bug; or describe it to `greendiff solve --issue FILE`, and a model writes the test"
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
@@ -20,7 +20,8 @@ exit codes:
   1    no diff could be verified; the message says why, with the best evidence
   2    the command line, a setting or the request is wrong
   3    environment: no sandbox, not a repository, tests that cannot run, a full disk
-  4    the budget was spent before anything was verified
+  4    the budget of time, tokens or money was spent before anything was verified
+  5    the request has to say more before it can be worked on; the message holds the questions
   70   an error in greendiff itself; the message names the log
   130  interrupted (143 when terminated); `greendiff resume RUN` goes on
 """
@@ -33,16 +34,27 @@ diff. The diff alone goes to standard output, so that `greendiff fix | git apply
 standard error. The working tree is never touched without --apply. Uncommitted changes are part of what is fixed.
 """
 
+SOLVE_HELP = """\
+Say what you want, in a sentence or with --issue FILE: a repair, a feature, a refactoring, an upgrade, a sketch to be
+filled in, or a question. The request is planned; each step is worked out by models (see --model) and proved in a fresh
+sandbox: a repair and a feature by new tests that fail without the change and pass with it, a refactoring and an upgrade
+by the tests that are there. The diff alone goes to standard output. What cannot be understood is asked back: at a
+terminal in words, else the questions are printed and the exit code is 5.
+"""
+
 JSON_HELP = """\
 --json prints one JSON object a line, each with "event" and "elapsed" (seconds):
   run-started step-started step-finished note environment baseline suspects search-started searching candidate found
   verdict selected review delivered
-  plan          "kind", "restated", "steps" (their goals); step-done for each that is verified
+  plan          "kind", "restated", "steps" (their goals); step-done for each that is verified ("step", from 0)
+  questions     what the request has to say, where it is asked back: "questions", "reason"
+  tests         new tests that fail as they should: "tests" (node ids); answer: "origin", "citations"
   asking        an agent begins to work with a model: "agent", "tier", "model"
   working       what it does: "agent", "tier", "doing", "calls", "tokens"
   call          one call of a model: "tier", "model", "purpose", "outcome", "prompt" and "completion" (tokens), "cost",
                 and for the whole run so far "calls", "tokens", "spent"
-  result        the last one: "code", "status", "message", "run", "diff", "files", "bundle"
+  result        the last one: "code", "status", "message", "run", "diff", "files", "bundle"; of plan also "plan" (text),
+                "kind", "steps"; of ask also "answer", "citations"; both with "origin"
 """
 
 
@@ -132,10 +144,78 @@ def _models(parser: argparse.ArgumentParser) -> None:
 
 
 def _outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow", action="append", choices=["tests", "configuration"],
+        help="let the diff change existing tests, or configuration and build files",
+    )  # fmt: skip
+    parser.add_argument("--bundle", metavar="PATH", help="copy the evidence to PATH: a new folder, or a .tar.gz file")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--apply", action="store_true", help="change the working tree, once the diff is verified")
     group.add_argument("--output", metavar="FILE", help="write the diff to FILE instead of standard output")
     group.add_argument("--json", action="store_true", help="print events as JSON, one a line, the last with the diff")
+
+
+def _run(parser: argparse.ArgumentParser, budget: int) -> None:
+    parser.add_argument(
+        "--budget", type=_positive, metavar="SECONDS", help=f"time for the whole run (default: {budget})"
+    )
+    parser.add_argument(
+        "--sandbox", choices=["auto", "docker", "bubblewrap", "local"],
+        help="where code is run (default: auto = docker, else bubblewrap); local does not isolate: trusted code only",
+    )  # fmt: skip
+    parser.add_argument("--config", metavar="FILE", help="your own settings (TOML); they win over the repository's")
+    parser.add_argument(
+        "--python", metavar="INTERPRETER", help="run the tests with this interpreter and the packages it has installed"
+    )
+
+
+def _request(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", nargs="?", default="", metavar="TEXT", help="what you want, in your own words")
+    parser.add_argument("--issue", metavar="FILE", help="a text that says it, or says more; `-` reads standard input")
+    parser.add_argument(
+        "--kind", choices=["fix", "feature", "refactor", "upgrade", "test", "security", "question"],
+        help="what kind of request it is (default: found out)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--test", action="extend", nargs="+", default=[], metavar="NODEID", dest="tests",
+        help="a failing test that the request is about: a node id, a file or a folder",
+    )  # fmt: skip
+    _where(parser)
+
+
+def _where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repository", default=".", metavar="PATH", help="a folder in the repository (default: here)")
+
+
+def _asking(command: Callable[..., Parser]) -> None:
+    """Add the commands that take a request in words."""
+    solve = command(
+        "solve", "do what you say in a sentence or an issue, and print the verified diff",
+        description=SOLVE_HELP, epilog=f"{JSON_HELP}\n{EXIT_CODES}",
+    )  # fmt: skip
+    _request(solve)
+    solve.add_argument(
+        "--approve", choices=["plan"], help="show the plan first: you can accept, edit ($EDITOR) or refuse it"
+    )
+    _run(solve, 900)
+    _outputs(solve)
+    _models(solve)
+    plan = command("plan", "print the steps that solve would take, and stop", epilog=f"{JSON_HELP}\n{EXIT_CODES}")
+    _request(plan)
+    plan.add_argument("--json", action="store_true", help="print events as JSON, one a line, the last with the plan")
+    _run(plan, 900)
+    _models(plan)
+    ask = command("ask", "answer a question about the repository, with the lines that the answer rests on")
+    ask.add_argument("question", metavar="QUESTION", help="in your own words")
+    _where(ask)
+    ask.add_argument("--json", action="store_true", help="print events as JSON, one a line, the last with the answer")
+    ask.add_argument("--config", metavar="FILE", help="your own settings (TOML); they win over the repository's")
+    _models(ask)
+    index = command("index", "index the repository, which makes later questions and requests quicker")
+    index.add_argument(
+        "path", nargs="?", default=".", metavar="PATH", help="a folder in the repository (default: here)"
+    )
+    index.add_argument("--stats", action="store_true", help="print what the index holds, and what it took")
 
 
 def build_parser() -> Parser:
@@ -165,22 +245,10 @@ def build_parser() -> Parser:
         help="a failing test to repair: a node id, a file or a folder (default: all that fail)",
     )  # fmt: skip
     fix.add_argument("--issue", metavar="FILE", help="a text that describes the bug; `-` reads standard input")
-    fix.add_argument("--budget", type=_positive, metavar="SECONDS", help="time for the whole run (default: 120)")
+    _run(fix, 120)
     _outputs(fix)
-    fix.add_argument(
-        "--sandbox", choices=["auto", "docker", "bubblewrap", "local"],
-        help="where code is run (default: auto = docker, else bubblewrap); local does not isolate: trusted code only",
-    )  # fmt: skip
-    fix.add_argument("--config", metavar="FILE", help="your own settings (TOML); they win over the repository's")
-    fix.add_argument(
-        "--python", metavar="INTERPRETER", help="run the tests with this interpreter and the packages it has installed"
-    )
-    fix.add_argument(
-        "--allow", action="append", choices=["tests", "configuration"],
-        help="let the diff change existing tests, or configuration and build files",
-    )  # fmt: skip
-    fix.add_argument("--bundle", metavar="PATH", help="copy the evidence to PATH: a new folder, or a .tar.gz file")
     _models(fix)
+    _asking(command)
 
     verify = command("verify", "replay an evidence bundle from a fresh clone; fails if anything differs")
     verify.add_argument("bundle", metavar="BUNDLE", help="a folder or archive that `greendiff fix --bundle` wrote")
@@ -208,7 +276,8 @@ def build_parser() -> Parser:
 
 
 MODULES = {"fix": "fix", "resume": "fix", "runs": "look", "show": "look", "apply": "apply", "verify": "verify",
-           "doctor": "doctor", "models": "models"}  # fmt: skip
+           "doctor": "doctor", "models": "models", "solve": "solve", "plan": "solve", "ask": "solve",
+           "index": "index"}  # fmt: skip
 
 
 def leave_foreign_imports() -> None:

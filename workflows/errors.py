@@ -2,7 +2,7 @@
 
 WorkflowError               root; the message is one sentence (or a few lines) fit for a person
 ├── Usage                   2   the command line, the settings or the request are wrong
-│   └── AskedBack           2   the request has to say more; the message holds the questions
+│   └── AskedBack           5   the request has to say more; the message holds the questions
 ├── Unusable                3   the environment: no sandbox, not a repository, tests that cannot run, a full disk
 │   ├── RunBusy             3   another process works on this run
 │   └── TestsUnusable       3   the tests as they are say nothing: none, or without end
@@ -28,6 +28,8 @@ class Usage(WorkflowError):
 
 class AskedBack(Usage):
     """The request cannot be worked on before somebody has answered the questions in the message."""
+
+    code = 5
 
 
 class Unusable(WorkflowError):

@@ -22,8 +22,8 @@ from workflows.runs import Status
 
 INTERNAL = 70
 FULL = {errno.ENOSPC, errno.EDQUOT}
-STATUS: dict[int, Status] = {0: "verified", 1: "no-diff", 2: "usage", 3: "environment", 4: "budget", 130: "interrupted",
-                             143: "interrupted", 129: "interrupted"}  # fmt: skip
+STATUS: dict[int, Status] = {0: "verified", 1: "no-diff", 2: "usage", 3: "environment", 4: "budget", 5: "asked",
+                             130: "interrupted", 143: "interrupted", 129: "interrupted"}  # fmt: skip
 
 
 OF_MODELS: dict[type[ModelError], int] = {

@@ -50,7 +50,7 @@ def build(job: Job) -> StateGraph[RunState, None, RunState, RunState]:
     graph = StateGraph(RunState)
     for name, work in STEPS.items():
         graph.add_node(name, _node(name, work, job))
-    graph.add_edge(START, "intake")
+    graph.add_conditional_edges(START, routing.first, ["intake", "answer"])
     graph.add_conditional_edges("intake", routing.after_intake, ["plan", "deliver"])
     graph.add_conditional_edges("plan", routing.after_plan, ["localise", "answer", "deliver"])
     graph.add_edge("answer", "deliver")

@@ -6,7 +6,8 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,10 +47,20 @@ class Clock:
         """Count from `started`, a `time.monotonic` moment."""
         self.budget = budget
         self.started = started
+        self._waited = 0.0
 
     def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
+        """Seconds since the start, without those in which a person was waited for."""
+        return time.monotonic() - self.started - self._waited
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Do not count the time that a person takes."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waited += time.monotonic() - begun
 
     def left(self) -> float:
         """Seconds until the budget is spent; never negative."""
@@ -108,6 +119,8 @@ class Job:
         """
         from workflows.steps.localise import look_ahead
 
+        if self.request.kind == "question":
+            return
         self._ready = Task(self._get_ready, "environment")
         self._spare = Task(self._open_spare, "workspace")
         self._ahead = Task(partial(look_ahead, self), "ahead")

@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 PLAIN_SECONDS = 10.0
 """Time between two plain lines on a search that goes on."""
@@ -39,6 +42,10 @@ class View(Protocol):
 
     def show(self, event: Event) -> None:
         """Take one event."""
+        ...
+
+    def pause(self) -> None:
+        """Leave the terminal as it was until the next event."""
         ...
 
     def close(self) -> None:
@@ -83,6 +90,11 @@ class Events:
         """Tell a person something; fits the sandbox's `Progress`."""
         self.emit("note", text)
 
+    def pause(self) -> None:
+        """Leave the terminal to a person until the next event."""
+        with self._lock:
+            self._view.pause()
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         with self._lock:
@@ -100,6 +112,9 @@ class JsonView:
         """Write the line."""
         self._stream.write(json.dumps(event.plain(), ensure_ascii=True, default=str) + "\n")
         self._stream.flush()
+
+    def pause(self) -> None:
+        """Do nothing: every line is out already."""
 
     def close(self) -> None:
         """Do nothing: every line is out already."""
@@ -125,6 +140,9 @@ class PlainView:
             self._stream.write(f"{text}\n")
             self._stream.flush()
 
+    def pause(self) -> None:
+        """Do nothing: every line is out already."""
+
     def close(self) -> None:
         """Do nothing: every line is out already."""
 
@@ -144,6 +162,12 @@ def work_line(data: Mapping[str, Any]) -> str:
     return f"{data.get('agent', 'agent')} ({data.get('tier', 'no model')}): {data.get('doing', '')}"
 
 
+def checklist_line(number: int, goal: str, done: int) -> str:
+    """Return one step of the plan, marked where it is done or at work; `number` and `done` count from 0."""
+    mark = "x" if number < done else ">" if number == done else " "
+    return f"[{mark}] {number + 1}. {goal}"
+
+
 def spent_line(data: Mapping[str, Any]) -> str:
     """Return what the run's models have cost so far."""
     money = str(data.get("spent", ""))
@@ -157,7 +181,6 @@ class LiveView:
     def __init__(self, stream: TextIO, budget: float) -> None:
         """Draw on `stream`, which must be a terminal."""
         from rich.console import Console
-        from rich.live import Live
         from rich.spinner import Spinner
 
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
@@ -166,22 +189,38 @@ class LiveView:
         self._started = time.monotonic()
         self._doing = "starting"
         self._spent = ""
-        self._live: Live | None = Live(
-            get_renderable=self._draw, console=self._console, refresh_per_second=8, transient=True
-        )
-        self._live.start()
+        self._steps: list[str] = []
+        self._done = 0
+        self._live: Live | None = None
+        self._closed = False
+        self._draws()
+
+    def _draws(self) -> None:
+        from rich.live import Live
+
+        if self._live is None and not self._closed:
+            self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=8, transient=True)
+            self._live.start()
 
     def _draw(self) -> Any:
+        from rich.console import Group
         from rich.text import Text
 
         left = max(0.0, self._budget - (time.monotonic() - self._started))
         width = max(20, self._console.width - 16)
         line = f"{self._doing[:width]}{self._spent} · {left:.0f} s left"
         self._spinner.update(text=Text(line, no_wrap=True, overflow="ellipsis"))
-        return self._spinner
+        if len(self._steps) < 2:
+            return self._spinner
+        listed = [
+            Text(checklist_line(number, goal, self._done), no_wrap=True, overflow="ellipsis")
+            for number, goal in enumerate(self._steps)
+        ]
+        return Group(*listed, self._spinner)
 
     def show(self, event: Event) -> None:
         """Take one event."""
+        self._draws()
         if event.name == "step-started":
             self._doing = str(event.data.get("step", ""))
         elif event.name == "searching":
@@ -191,20 +230,33 @@ class LiveView:
         elif event.name == "call":
             self._spent = f" · {spent_line(event.data)}"
         elif event.text:
-            if event.name == "run-started":
-                self._budget = float(str(event.data.get("budget", self._budget)))
-            if event.name == "note":
-                self._doing = event.text
-            else:
-                from rich.text import Text
+            self._say(event)
 
-                self._console.print(Text(event.text))
+    def _say(self, event: Event) -> None:
+        from rich.text import Text
 
-    def close(self) -> None:
-        """Remove the spinner."""
+        if event.name == "run-started":
+            self._budget = float(str(event.data.get("budget", self._budget)))
+        steps = event.data.get("steps")
+        if event.name == "plan" and isinstance(steps, list):
+            self._steps = [str(goal) for goal in steps]
+        if event.name == "step-done":
+            self._done = int(str(event.data.get("step", 0))) + 1
+        if event.name == "note":
+            self._doing = event.text
+        else:
+            self._console.print(Text(event.text))
+
+    def pause(self) -> None:
+        """Remove the spinner until something happens."""
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def close(self) -> None:
+        """Remove the spinner."""
+        self._closed = True
+        self.pause()
 
 
 def view_for(*, as_json: bool, budget: float) -> View:

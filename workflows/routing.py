@@ -15,6 +15,11 @@ def stopped(state: RunState) -> bool:
     return state.get("ending") is not None
 
 
+def first(state: RunState) -> Literal["intake", "answer"]:
+    """Take the base report, which a question does not need."""
+    return "answer" if state["request"].kind == "question" else "intake"
+
+
 def after_intake(state: RunState) -> Literal["plan", "deliver"]:
     """Go on unless there is nothing to do, or nothing that can be done."""
     return "deliver" if stopped(state) else "plan"

@@ -21,7 +21,10 @@ from workflows import faults
 from workflows.errors import RecordError, RunBusy, Unusable, Usage
 
 T = TypeVar("T")
-Status = Literal["running", "interrupted", "verified", "no-diff", "usage", "environment", "budget", "failed"]
+Status = Literal[
+    "running", "interrupted", "verified", "answered", "planned", "asked", "no-diff", "usage", "environment", "budget",
+    "failed",
+]  # fmt: skip
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}\Z")
 _ALPHABET = "0123456789abcdef"
 LOCK_SECONDS = 2.0

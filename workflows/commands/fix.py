@@ -3,69 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workflows.background import Task
-from workflows.commands.session import failure_of, say, signals_as_exceptions
-from workflows.errors import Usage
-from workflows.failures import Failure
-from workflows.progress import Events, JsonView, view_for
-from workflows.runs import Run, RunStore
+from workflows.commands.work import DEFAULT_BUDGET, Wish, importing_graph, issue_text, new_run, session
+from workflows.progress import Events
+from workflows.runs import RunStore
 
 if TYPE_CHECKING:
     from workflows.job import Job
-    from workflows.state import Request, RunState
 
-DEFAULT_BUDGET = 120.0
-MAX_ISSUE = 1024 * 1024
-FINISHED = {"verified", "no-diff", "usage", "budget"}
+FINISHED = {"verified", "answered", "planned", "asked", "no-diff", "usage", "budget"}
 """How a run stands that has come to its end; to resume it only tells its result again."""
-
-
-def _importing_graph() -> Task[Any]:
-    """Import the graph in a thread: LangGraph takes most of a second, in which the repository is read."""
-    # Two threads that import pydantic, which imports its parts when they are asked for, can wait for each other for
-    # ever. What the main thread needs of it is therefore there before the other thread starts.
-    import_module("workflows.settings")
-    return Task(lambda: import_module("workflows.graph"), "graph")
 
 
 def fix(arguments: argparse.Namespace, started: float) -> int:
     """Repair the repository that `arguments.path` lies in; return the exit code."""
-    graph = _importing_graph()
+    graph = importing_graph()
 
     def begin(events: Events) -> tuple[Job, bool]:
-        from workflows.job import Job, kept
-        from workflows.settings import read_settings
-        from workflows.tiers import wanted
-
         # What is wrong with the arguments is told before anything is read.
-        issue = _issue(arguments.issue)
-        folder = Path(arguments.path).absolute()
-        from sandbox.workspace import snapshot
+        wish = Wish(
+            "fix", issue_text(arguments.issue), tests=tuple(arguments.tests), apply=arguments.apply,
+            output=arguments.output, bundle=arguments.bundle,
+        )  # fmt: skip
+        return new_run(arguments, arguments.path, wish, events), False
 
-        taken = snapshot(folder)
-        settings = read_settings(
-            taken.tree, _flags(arguments), config=Path(arguments.config) if arguments.config else None
-        )
-        request = _request(arguments, folder, issue, settings)
-        wanted(settings, os.environ)
-        store = RunStore()
-        store.sweep()
-        words = {"path": request.path, "tests": list(request.tests), "issue": request.issue[:200]}
-        run = store.create(str(taken.repository), words, kept(request, settings, taken))
-        return Job(run, request, settings, events, taken), False
-
-    return _session(begin, graph, started, as_json=arguments.json, budget=arguments.budget or DEFAULT_BUDGET)
+    return session(begin, graph, started, as_json=arguments.json, budget=arguments.budget or DEFAULT_BUDGET)
 
 
 def resume(arguments: argparse.Namespace, started: float) -> int:
     """Go on with a run; return the exit code."""
-    graph = _importing_graph()
+    graph = importing_graph()
 
     def begin(events: Events) -> tuple[Job, bool]:
         from workflows.job import Job, restored
@@ -85,168 +53,4 @@ def resume(arguments: argparse.Namespace, started: float) -> int:
             raise
         return Job(run, request, settings, events, snapshot), finished
 
-    return _session(begin, graph, started, as_json=arguments.json, budget=arguments.budget or DEFAULT_BUDGET)
-
-
-def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
-    given = {
-        "budget": arguments.budget,
-        "sandbox": arguments.sandbox,
-        "python": os.path.abspath(arguments.python) if arguments.python and os.sep in arguments.python  # noqa: PTH100
-        else arguments.python,
-        "allow": arguments.allow,
-        "model": arguments.model or None,
-        "max_cost": arguments.max_cost,
-        "max_tokens": arguments.max_tokens,
-        "record": _cassette(arguments.record),
-        "replay": _cassette(arguments.replay),
-    }  # fmt: skip
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def _cassette(name: str | None) -> str | None:
-    return str(Path(name).absolute()) if name else None
-
-
-def _issue(name: str | None) -> str:
-    if name is None:
-        return ""
-    try:
-        data = sys.stdin.buffer.read(MAX_ISSUE + 1) if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise Usage(f"--issue {name} cannot be read: {error.strerror}") from error
-    if len(data) > MAX_ISSUE:
-        raise Usage(f"--issue {name} is larger than {MAX_ISSUE >> 20} MiB: give the text of the issue alone")
-    return data.decode("utf-8-sig", "replace")
-
-
-def _request(arguments: argparse.Namespace, folder: Path, issue: str, settings: Any) -> Request:
-    from workflows.state import Request
-    from workflows.verdicts import Allowances
-
-    def absolute(name: str | None, option: str) -> str | None:
-        if not name:
-            return None
-        path = Path(name).absolute()
-        if not path.parent.is_dir():
-            raise Usage(f"{option} {name}: there is no folder {path.parent}")
-        return str(path)
-
-    allowances = Allowances(
-        tests="tests" in settings.allow, configuration="configuration" in settings.allow, paths=settings.paths
-    )
-    output = absolute(arguments.output, "--output")
-    if output and Path(output).is_dir():
-        raise Usage(f"--output {arguments.output} is a folder; name a file")
-    bundle = absolute(arguments.bundle, "--bundle")
-    if bundle and Path(bundle).exists():
-        raise Usage(f"--bundle {arguments.bundle} is there already; name a new folder or file")
-    return Request(
-        path=str(folder), tests=tuple(arguments.tests), issue=issue, allowances=allowances, apply=arguments.apply,
-        output=output, bundle=bundle,
-    )  # fmt: skip
-
-
-def _session(begin: Any, graph: Task[Any], started: float, *, as_json: bool, budget: float) -> int:
-    """Begin a job, run the graph, tell the result; whatever happens, nothing is left running and the end is told."""
-    events = Events(view_for(as_json=as_json, budget=budget), started=started)
-    job: Job | None = None
-    try:
-        with signals_as_exceptions():
-            try:
-                job, finished = begin(events)
-                state = _work(job, graph, finished=finished)
-            finally:
-                if job is not None:
-                    job.close()
-            return _told(job, state, as_json=as_json)
-    except BrokenPipeError:
-        if job is not None:
-            _settle(job.run, Failure(141, "whoever read the output has gone"), events)
-        raise
-    except SystemExit:
-        raise
-    except BaseException as error:  # noqa: BLE001 - no traceback ever reaches a user
-        return _failed(error, job, events, as_json=as_json)
-    finally:
-        events.close()
-        if job is not None:
-            job.run.release()
-
-
-def _work(job: Job, graph: Task[Any], *, finished: bool) -> RunState:
-    job.events.log = job.run.log
-    job.events.emit(
-        "run-started", f"run {job.run.id} in {job.snapshot.repository}", run=job.run.id,
-        repository=str(job.snapshot.repository), commit=job.snapshot.commit, dirty=list(job.snapshot.dirty),
-        budget=job.settings.budget,
-    )  # fmt: skip
-    if job.settings.sandbox == "local":
-        job.events.emit("note", "the local sandbox does not isolate: only use it for code that you trust")
-    if not finished:
-        job.start()
-    state: RunState = graph.result().run(job, job.request)
-    return state
-
-
-def _told(job: Job, state: RunState, *, as_json: bool) -> int:
-    """Tell how the run ended, and print the diff; return the exit code."""
-    events = job.events
-    ending, delivery = state.get("ending"), state.get("delivery")
-    if ending is not None or delivery is None:
-        code, message = (ending.code, ending.message) if ending else (1, "the run ended without a diff")
-        _settle(job.run, Failure(code, message), events)
-        _result(events, job.run, code, message, as_json=as_json)
-        return code
-    patch = (job.run.folder / "patch.diff").read_bytes()
-    message = (job.run.folder / "result.txt").read_text(encoding="utf-8")
-    _settle(job.run, Failure(0, message), events)
-    events.close()
-    _result(events, job.run, 0, message, as_json=as_json, diff=patch, files=delivery.files, bundle=delivery.bundle)
-    if not as_json and not job.request.apply and job.request.output is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(patch)
-        sys.stdout.buffer.flush()
-    return 0
-
-
-def _failed(error: BaseException, job: Job | None, events: Events, *, as_json: bool) -> int:
-    failure = failure_of(error, job.run.folder if job else None)
-    message = failure.message
-    if job is not None:
-        _settle(job.run, failure, events)
-        message = f"{message}\ngo on with: greendiff resume {job.run.id}"
-    _result(events, job.run if job else None, failure.code, message, as_json=as_json)
-    return failure.code
-
-
-def _settle(run: Run, failure: Failure, events: Events) -> None:
-    """Write down how the run ended, if the disk still takes it."""
-    try:
-        before = run.info().seconds
-        run.update(
-            status=failure.status, message=failure.message, exit_code=failure.code,
-            seconds=round(before + events.elapsed(), 3),
-        )  # fmt: skip
-    except OSError as error:
-        say(f"greendiff: how run {run.id} ended cannot be written down: {error.strerror}")
-
-
-def _result(
-    events: Events, run: Run | None, code: int, message: str, *, as_json: bool, diff: bytes = b"",
-    files: tuple[str, ...] = (), bundle: str = "",
-) -> None:  # fmt: skip
-    """Tell the result: the last JSON event, or the last lines on standard error."""
-    events.close()
-    if not as_json:
-        say(message if code == 0 else f"greendiff: {message}")
-        return
-    from workflows.failures import STATUS
-    from workflows.progress import Event
-
-    # A patch may hold bytes that are not UTF-8; surrogate escapes carry them through JSON unchanged.
-    data = {
-        "code": code, "status": STATUS.get(code, "failed"), "message": message, "run": run.id if run else None,
-        "diff": diff.decode("utf-8", "surrogateescape"), "files": list(files), "bundle": bundle,
-    }  # fmt: skip
-    JsonView(sys.stdout).show(Event("result", events.elapsed(), data=data))
+    return session(begin, graph, started, as_json=arguments.json, budget=arguments.budget or DEFAULT_BUDGET)

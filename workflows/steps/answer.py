@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agents.models.errors import ModelError
+from agents.models.errors import CallCancelled, CassetteError, ModelError
 from agents.results import Answer
 from workflows.state import RunState, StateDelta
 from workflows.steps.asking import asker, index_of, thinker
@@ -40,6 +40,8 @@ def _asked(job: Job) -> Answer:
                         model=rung.model.name, agent="answerer")  # fmt: skip
         try:
             return answerer.answer(job.request.issue, index, asker(job, rung, SEED))
+        except (CallCancelled, CassetteError):
+            raise
         except ModelError as error:
             note = f"The model could not be asked: {error}."
             found = answerer.answer(job.request.issue, index, None)

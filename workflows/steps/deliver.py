@@ -11,10 +11,12 @@ from agents.plan_text import plan_text
 from sandbox.workspace import apply
 from workflows.archives import read_files, write_files
 from workflows.bundle import NAMES, Story, bundle_files
+from workflows.job import environment_definition
 from workflows.runs import step_times, write_whole
 from workflows.state import Delivery, RunState, StateDelta
 from workflows.steps.answer import answer_text
 from workflows.steps.nodes import failure_summary, repairs_of, verified
+from workflows.verdicts import GateCase
 from workflows.wording import listed, passing_tests, plural, printable
 from workflows.working_tree import make_change
 
@@ -35,11 +37,11 @@ def deliver(state: RunState, job: Job) -> StateDelta:
         return {}
     patch, case = verified(state, job)
     files = job.tree.changed_paths(apply(job.tree, patch.patch))
-    evidence = bundle_files(patch, case, _story(state, job))
+    evidence = bundle_files(patch, case, _story(state, job, case))
     bundle, written = folder / "bundle", []
     job.once("deliver-patch", lambda: _written(folder / "patch.diff", patch.patch))
     job.once("deliver-bundle", lambda: _bundled(bundle, evidence))
-    told = _told(state, job, files).encode("utf-8", "backslashreplace")
+    told = _told(state, job, case, files).encode("utf-8", "backslashreplace")
     job.once("deliver-result", lambda: _written(folder / "result.txt", told))
     if target := request.bundle:
         written.append(job.once("deliver-bundle-copy", lambda: _bundled(Path(target), _files_of(bundle))))
@@ -53,12 +55,19 @@ def deliver(state: RunState, job: Job) -> StateDelta:
     return {"delivery": Delivery(digest, str(bundle), files, request.apply, tuple(written))}
 
 
-def _story(state: RunState, job: Job) -> Story:
+def _story(state: RunState, job: Job, case: GateCase) -> Story:
     """Return what led to the patch."""
     intake, proposal, verdicts = state["intake"], state["proposal"], state["verdicts"]
     candidate = repairs_of(state, job)[state["chosen"]].candidate
+    after = None
+    if case.environment_after is not None:
+        after = environment_definition(apply(case.base, case.patch), job.settings)
+    plan = state["plan"]
+    planned = [f"plan ({plan.kind}, by {plan.origin}): {'; '.join(step.goal for step in plan.steps)}"]
     steps = [
         f"intake: {plural(len(intake.targets), 'failing test')}, {passing_tests(intake.passed)}; {intake.harness}",
+        *(planned if job.request.purpose != "fix" else []),
+        *(f"done: {one.description}" for one in state.get("done", ())),
         f"localise: {plural(state['suspicion'].total, 'suspicious line')}",
         f"propose: {plural(proposal.tried, 'candidate')} tried, {plural(len(proposal.candidates), 'repair')} found",
         *(f"model {said}" for said in proposal.said),
@@ -72,7 +81,7 @@ def _story(state: RunState, job: Job) -> Story:
         tried=proposal.tried, judged=len(verdicts), tier=candidate.tier, steps=tuple(map(printable, steps)),
         durations={step: round(seconds, 3) for step, _, seconds in step_times(job.run)},
         remarks=state["review"].remarks, cost=spent.micro / 1_000_000 if spent else 0.0,
-        tokens=spent.tokens if spent else 0, calls=spent.calls if spent else 0,
+        tokens=spent.tokens if spent else 0, calls=spent.calls if spent else 0, definition_after=after,
     )  # fmt: skip
 
 
@@ -92,12 +101,20 @@ def _written(path: Path, data: bytes, mode: int = 0o600) -> str:
     return str(path)
 
 
-def _told(state: RunState, job: Job, files: tuple[str, ...]) -> str:
+def _told(state: RunState, job: Job, case: GateCase, files: tuple[str, ...]) -> str:
     """Return what a person reads at the end."""
     intake = state["intake"]
-    targets = plural(len(intake.targets), "failing test")
+    proved = []
+    if case.baseline.targets:
+        proved.append(f"{plural(len(case.baseline.targets), 'failing test')} repaired")
+    if case.added_targets:
+        new = plural(len(case.added_targets), "new test")
+        proved.append(
+            f"{new} that failed without the change and {'passes' if new.startswith('1 ') else 'pass'} with it"
+        )
+    proved.append(passing_tests(intake.passed, "still "))
     lines = [
-        f"verified in a fresh {intake.backend} sandbox: {targets} repaired, {passing_tests(intake.passed, 'still ')}",
+        f"verified in a fresh {intake.backend} sandbox: {', '.join(proved)}",
         f"changed: {listed(files)}",
         *(f"look at this: {remark}" for remark in state["review"].remarks),
     ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agents.edits import apply_candidate
-from agents.models.errors import ModelError
+from agents.models.errors import CallCancelled, CassetteError, ModelError
 from agents.results import Candidate, Repair, RepairResult, Reviewed
 from sandbox.errors import EnvironmentFailed
 from sandbox.protocol import Environment
@@ -106,7 +106,7 @@ def verify(state: RunState, job: Job) -> StateDelta:
         return judge(case, job.ready().sandbox, job.events.note)
 
     report = job.once(record, ask)
-    refused = next((check for check in report.checks if not check.passed), None)
+    refused = telling(report)
     verdict = Verdict(
         candidate=name, record=record, passed=report.passed,
         check=refused.name if refused else "", reason=refused.reason if refused else "",
@@ -116,6 +116,15 @@ def verify(state: RunState, job: Job) -> StateDelta:
     text = f"proved: {repair.candidate.description}" if verdict.passed else f"refused: {verdict.reason}"
     job.events.emit("verdict", text, candidate=name, passed=verdict.passed, check=verdict.check, reason=verdict.reason)
     return {"verdicts": (verdict,)}
+
+
+def telling(report: GateReport) -> Check | None:
+    """Return the failed condition that says most, None where all hold.
+
+    That there was no reason to make all runs of the base says less than that the added tests fail with the patch.
+    """
+    failed = [check for check in report.checks if not check.passed]
+    return min(failed, key=lambda c: c.name == "added-failed-before" and not c.details, default=None)
 
 
 def nothing_verified(state: RunState, *, spent: bool = False) -> NoDiff | BudgetSpent:
@@ -152,8 +161,9 @@ def select(state: RunState, job: Job) -> StateDelta:
     repairs = repairs_of(state, job)
     selection = select_best([Contender(repairs[name], report_of(job, name)) for name in routing.open_verified(state)])
     chosen = selection.chosen.repair.candidate
-    job.events.emit("selected", candidate=chosen.id, description=chosen.description, reasons=list(selection.reasons))
-    return {"chosen": chosen.id, "reasons": selection.reasons}
+    name = standing(state, job).name(chosen)
+    job.events.emit("selected", candidate=name, description=chosen.description, reasons=list(selection.reasons))
+    return {"chosen": name, "reasons": selection.reasons}
 
 
 def review(state: RunState, job: Job) -> StateDelta:
@@ -207,6 +217,8 @@ def model_review(state: RunState, job: Job, here: Standing, candidate: Candidate
         task = ReviewTask(job.request.issue, here.tree, apply_candidate(here.tree, candidate), state.get("plan"))
         try:
             return read(task, None if rung is None else asker(job, rung, 900 + here.number))
+        except (CallCancelled, CassetteError):
+            raise
         except ModelError as error:
             return replace(read(task, None), notes=(f"no model read it: {error}",))
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from agents.models.errors import CallCancelled, CassetteError, ModelError
 from agents.results import Plan, PlanRefused, Questions, Unchanged
 from workflows.errors import AskedBack, NoDiff
 from workflows.state import RunState, StateDelta, Step
 from workflows.steps.intake import take_baseline
+from workflows.steps.standing import REPAIRING
 from workflows.wording import listed, printable
 
 if TYPE_CHECKING:
@@ -42,12 +44,33 @@ def plan(state: RunState, job: Job) -> StateDelta:
         )
         return {"plan": Plan((Step(f"make {listed(targets)} pass", targets, criteria),))}
     made = job.once("plan", partial(_planned, job))
-    told = [step.goal for step in made.steps]
+    if made.kind in REPAIRING and targets:
+        made = as_one_step(made)
+    goals = [step.goal for step in made.steps]
+    lines = [f"plan ({made.kind}): {printable(made.restated)}"]
+    lines += [f"  [ ] {number}. {printable(goal)}" for number, goal in enumerate(goals, 1)]
     job.events.emit(
-        "plan", f"plan ({made.kind}): {printable(made.restated)}", kind=made.kind, restated=made.restated, steps=told,
-        origin=made.origin, notes=list(made.notes),
+        "plan", "\n".join(lines), kind=made.kind, restated=made.restated, steps=goals, origin=made.origin,
+        notes=list(made.notes),
     )  # fmt: skip
     return {"plan": made}
+
+
+def as_one_step(made: Plan) -> Plan:
+    """Return the plan with all steps in one: what makes failing tests pass is judged by them as a whole."""
+    while len(made.steps) > 1:
+        made = merged(made, 0)
+    return made
+
+
+def merged(made: Plan, number: int) -> Plan:
+    """Return the plan with a step and the one after it as one."""
+    one, two = made.steps[number], made.steps[number + 1]
+    both = Step(
+        f"{one.goal}; {two.goal}", tuple(dict.fromkeys((*one.targets, *two.targets))),
+        tuple(dict.fromkeys((*one.criteria, *two.criteria))), tuple(dict.fromkeys((*one.places, *two.places))),
+    )  # fmt: skip
+    return replace(made, steps=(*made.steps[:number], both, *made.steps[number + 2 :]))
 
 
 def plan_task(job: Job) -> PlanTask:
@@ -65,13 +88,9 @@ def plan_task(job: Job) -> PlanTask:
 
 
 def _planned(job: Job) -> Plan:
-    from agents import planner
-    from workflows.steps.asking import asker, thinker
-
     task = plan_task(job)
-    rung = thinker(job)
     for number in range(MOST_ANSWERS + 1):
-        found = planner.plan(task, None if rung is None else asker(job, rung, SEED + number))
+        found = _asked(job, task, number)
         if not isinstance(found, Questions):
             return _approved(job, task, found) if job.request.approve else found
         if number == MOST_ANSWERS:
@@ -82,12 +101,34 @@ def _planned(job: Job) -> Plan:
     raise AssertionError("the last round returns or raises")
 
 
+def _asked(job: Job, task: PlanTask, number: int) -> Plan | Questions:
+    """Have a model plan, or the rules where none can be asked."""
+    from agents import planner
+    from workflows.steps.asking import asker, thinker
+
+    rung = thinker(job)
+    if rung is None:
+        return planner.plan(task, None)
+    job.events.emit("asking", f"asking {rung.tier.name} ({rung.model.name}) for a plan", tier=rung.tier.name,
+                    model=rung.model.name, agent="planner")  # fmt: skip
+    try:
+        return planner.plan(task, asker(job, rung, SEED + number))
+    except (CallCancelled, CassetteError):
+        raise
+    except ModelError as error:
+        job.events.note(f"planned by rules, as the model could not be asked: {printable(str(error))}")
+        return planner.plan(task, None)
+
+
 def _answers(job: Job, asked: Questions) -> tuple[tuple[str, str], ...]:
     """Ask the person, where one is at the terminal."""
     person = job.person
     if person is None:
+        job.events.emit("questions", "", questions=list(asked.questions), reason=asked.reason)
         raise _asked_back(asked)
-    return tuple((question, person.answer(question)) for question in asked.questions)
+    job.events.emit("questions", printable(asked.reason), questions=list(asked.questions))
+    with job.clock.waiting():
+        return tuple((question, person.answer(question)) for question in asked.questions)
 
 
 def _asked_back(asked: Questions) -> AskedBack:
@@ -103,11 +144,18 @@ def _approved(job: Job, task: PlanTask, made: Plan) -> Plan:
     if job.person is None:
         raise AskedBack("--approve plan needs a person at a terminal; `greendiff plan` only shows the plan")
     for number in range(MOST_REFUSALS):
-        judged = job.once(f"approval-{number}", partial(job.person.judge, made))
+        with job.clock.waiting():
+            judged = job.once(f"approval-{number}", partial(job.person.judge, made))
         if not isinstance(judged, PlanRefused):
             return judged
+        job.events.note(f"another plan is made, because: {printable(judged.reason)}")
         rung = thinker(job)
-        again = planner.revise(task, made, judged, None if rung is None else asker(job, rung, SEED + 10 + number))
+        try:
+            again = planner.revise(task, made, judged, None if rung is None else asker(job, rung, SEED + 10 + number))
+        except (CallCancelled, CassetteError):
+            raise
+        except ModelError as error:
+            again = Unchanged(f"the model could not be asked: {error}")
         if isinstance(again, Unchanged):
             raise NoDiff(f"the plan was refused, and there is no other one: {again.reason}")
         if isinstance(again, Questions):

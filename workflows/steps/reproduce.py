@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from agents.edits import apply_candidate
 from agents.models.errors import CapReached, ModelError
-from agents.results import NoTests, Plan, Step, Suspect, WrittenTests
+from agents.results import NoTests, Plan, Suspect, WrittenTests
 from sandbox.runners.report import TestReport
 from sandbox.tree import Tree
 from workflows.errors import BudgetSpent, NoDiff, Usage
 from workflows.state import RunState
 from workflows.steps.asking import asker, index_of, rungs
+from workflows.steps.plan import merged
 from workflows.steps.standing import (
     PRESERVING,
     REPAIRING,
@@ -64,16 +65,6 @@ def with_new_tests(state: RunState, job: Job) -> tuple[Standing, Plan]:
         if here.number + 1 >= len(plan.steps):
             raise NoDiff(f"no test could be written that shows what is wanted: {printable(found.reason)}")
         plan = merged(plan, here.number)
-
-
-def merged(plan: Plan, number: int) -> Plan:
-    """Return the plan with a step and the one after it as one."""
-    one, two = plan.steps[number], plan.steps[number + 1]
-    both = Step(
-        f"{one.goal}; {two.goal}", (*one.targets, *two.targets), tuple(dict.fromkeys((*one.criteria, *two.criteria))),
-        tuple(dict.fromkeys((*one.places, *two.places))),
-    )  # fmt: skip
-    return replace(plan, steps=(*plan.steps[:number], both, *plan.steps[number + 2 :]))
 
 
 def _written(job: Job, here: Standing) -> WrittenTests | NoTests:

@@ -54,9 +54,10 @@ class Trying:
 
         """
         with self._lock, _Applied(self, candidate):
-            first = observed(self._run(self._targets), self._targets)
-            if not first.ok or not self._steady:
-                return first
+            if self._targets:
+                first = observed(self._run(self._targets), self._targets)
+                if not first.ok or not self._steady:
+                    return first
             every = self._run(())
             kept = self._steady.union(self._targets)
             # Tests that failed before, and are not to be repaired, say nothing about a candidate.

@@ -30,18 +30,6 @@ from sandbox.runners.report import TestReport, TestResult
 
 K = TypeVar("K", str, Place)
 SIGNALS = ("spectrum", "traceback", "symbols", "search", "imports", "history")
-WEIGHTS: Mapping[str, float] = {"traceback": 0.35, "symbols": 0.1, "search": 0.5, "imports": 0.1, "history": 0.05}
-"""Of all signals but the spectrum, which multiplies their sum."""
-_INHERITED = 0.9
-"""Of what is said of a function or class, what goes to those that are defined in it."""
-_OF_FILE = 0.1
-"""Of what is said of a file, what goes to its functions."""
-_UNSAID = 0.2
-"""What a function has that nothing but the spectrum points to."""
-_UNRUN = 0.2
-"""What is left of a function that no failing test ran, beside 1 for the most suspicious one added to it."""
-_FILE_RUN = 0.5
-"""What running can add to a file at most: code that ran on import is not seen, so it says less of files."""
 _ASIDE = re.compile(r"(?:^|/)(?:docs?|examples?|samples|benchmarks?|vendor|third_party|node_modules)/")
 """Code beside what is tested."""
 _MOST = 200
@@ -49,6 +37,38 @@ RERANKED = 20
 """Places that a model is shown."""
 MOST_CHOSEN = 10
 _SHOWN_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How the signals are weighed: sums of what is said of a place, multiplied by how suspicious running makes it."""
+
+    traceback: float = 0.35
+    symbols: float = 0.1
+    search: float = 0.5
+    imports: float = 0.1
+    history: float = 0.05
+    inherited: float = 0.9
+    """Of what is said of a function or class, what goes to those that are defined in it."""
+    of_file: float = 0.1
+    """Of what is said of a file, what goes to its functions."""
+    unsaid: float = 0.2
+    """What a function has that nothing but the spectrum points to."""
+    unrun: float = 0.2
+    """What is left of a function that no failing test ran; the most suspicious one has 1 more."""
+    file_run: float = 0.5
+    """What running adds to a file at most: code that ran on import is not seen, so it says less of files."""
+    file_sharpness: float = 3.0
+    """How much only the most suspicious files stand out."""
+
+    def of(self, signal: str) -> float:
+        """Return the weight of a signal in the sum; the spectrum has none, as it multiplies."""
+        known = {"traceback": self.traceback, "symbols": self.symbols, "search": self.search,
+                 "imports": self.imports, "history": self.history}  # fmt: skip
+        return known.get(signal, 0.0)
+
+
+WEIGHTS = Weights()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +198,7 @@ def _traceback(task: LocaliseTask, failures: Sequence[TestResult], eligible: Eli
     return clue
 
 
-def fuse(task: LocaliseTask, found: Mapping[str, Clue], weights: Mapping[str, float] = WEIGHTS) -> Localised:
+def fuse(task: LocaliseTask, found: Mapping[str, Clue], weights: Weights = WEIGHTS) -> Localised:
     """Weigh what texts and structure say, and multiply it by how suspicious the tests' runs make the place."""
     ran = found.get("spectrum", Clue())
     if not ran.functions:
@@ -186,13 +206,13 @@ def fuse(task: LocaliseTask, found: Mapping[str, Clue], weights: Mapping[str, fl
         ran = found.get("traceback", Clue())
     functions: dict[Place, float] = {}
     for place in {place for clue in found.values() for place in clue.functions}:
-        value = _UNSAID + sum(weights.get(name, 0.0) * _value(name, clue, place) for name, clue in found.items())
-        functions[place] = value * (_UNRUN + ran.functions.get(place, 0.0)) if ran.functions else value
+        value = weights.unsaid + sum(_value(name, clue, place, weights) for name, clue in found.items())
+        functions[place] = value * (weights.unrun + ran.functions.get(place, 0.0)) if ran.functions else value
     files: dict[str, float] = {}
     for path in {path for clue in found.values() for path in clue.files}:
-        value = sum(weights.get(name, 0.0) * clue.files.get(path, 0.0) for name, clue in found.items())
+        value = sum(weights.of(name) * clue.files.get(path, 0.0) for name, clue in found.items())
         # Files that nothing but the spectrum points to are listed, behind the others.
-        files[path] = max(value, 0.01) * (1.0 + _FILE_RUN * ran.files.get(path, 0.0) ** 3)
+        files[path] = max(value, 0.01) * (1.0 + weights.file_run * ran.files.get(path, 0.0) ** weights.file_sharpness)
     lines: dict[Place, int] = {}
     for name in ("spectrum", "traceback"):
         lines |= found[name].lines if name in found else {}
@@ -208,17 +228,17 @@ def fuse(task: LocaliseTask, found: Mapping[str, Clue], weights: Mapping[str, fl
     )
 
 
-def _value(name: str, clue: Clue, place: Place) -> float:
-    """Return what a signal says of a function: itself, what it is defined in, and its file."""
+def _value(name: str, clue: Clue, place: Place, weights: Weights) -> float:
+    """Return what a signal says of a function, weighed: of itself, of what it is defined in, and of its file."""
     path, function = place
     value = clue.functions.get(place, 0.0)
     # Passages and names are those of outer functions; lines that ran are known exactly.
-    share = _INHERITED if name != "traceback" else 0.0
+    share = weights.inherited if name != "traceback" else 0.0
     while share and "." in function:
         function = function.rpartition(".")[0]
         value = max(value, share * clue.functions.get((path, function), 0.0))
-        share *= _INHERITED
-    return value + _OF_FILE * clue.files.get(path, 0.0)
+        share *= weights.inherited
+    return weights.of(name) * (value + weights.of_file * clue.files.get(path, 0.0))
 
 
 def _ranked(scores: Mapping[K, float]) -> list[tuple[K, float]]:

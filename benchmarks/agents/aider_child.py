@@ -70,7 +70,7 @@ def main() -> int:
         else:
             tags = made.get_ranked_tags(chat, others, names, idents)
             answer["tags"] = [[tag[0], tag[3], tag[2] + 1] if len(tag) > 1 else [tag[0], "", 0] for tag in tags]
-        answer["seconds"] = time.monotonic() - begun
+        answer |= {"seconds": time.monotonic() - begun, "cpu_seconds": time.process_time()}
     answer["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(answer))
     return 0

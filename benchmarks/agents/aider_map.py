@@ -37,8 +37,9 @@ def install_aider() -> Path | None:
 def ask(python: Path, order: dict[str, Any], timeout: float = 900.0) -> dict[str, Any] | None:
     """Have the child do what `order` says (see `aider_child`); None where it fails."""
     done = subprocess.run(
-        [str(python), "-I", str(_CHILD)], input=json.dumps(order), capture_output=True, text=True, check=False,
-        timeout=timeout, env={**os.environ, "ANONYMIZED_TELEMETRY": "False", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        [str(python), "-P", str(_CHILD)], input=json.dumps(order), capture_output=True, text=True, check=False,
+        # Its order depends on that of sets.
+        timeout=timeout, env={**os.environ, "PYTHONHASHSEED": "0"},
     )  # fmt: skip
     if done.returncode:
         return None

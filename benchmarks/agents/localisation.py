@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from agents.context.clues import Clue, Place, place_of
 from agents.context.index import History, Index
-from agents.localiser import SIGNALS, WEIGHTS, LocaliseTask, clues, eligibility, fuse, localise, said
+from agents.localiser import SIGNALS, WEIGHTS, LocaliseTask, Weights, clues, eligibility, fuse, localise, said
 from benchmarks.agents.aider_map import install_aider, ranked
 from benchmarks.agents.bm25 import bm25
 from benchmarks.agents.localisation_cases import Case, cases
@@ -34,10 +34,12 @@ CUTS = (1, 3, 5)
 POINTS_ABOVE_BM25 = 15.0
 """In file recall at 1."""
 GRID = tuple(
-    {**WEIGHTS, "traceback": traceback, "symbols": symbols, "search": search}
-    for traceback in (0.2, 0.35, 0.5)
-    for symbols in (0.1, 0.2, 0.35)
+    Weights(traceback, symbols, search, unrun=unrun, file_run=run, file_sharpness=sharpness)
+    for traceback in (0.2, 0.35)
+    for symbols in (0.1, 0.35)
     for search in (0.35, 0.5, 0.8)
+    for unrun in (0.1, 0.2, 0.4)
+    for run, sharpness in ((0.5, 1.0), (0.5, 3.0), (1.0, 1.0), (1.0, 3.0))
 )
 """Weights that leave-one-package-out chooses from."""
 
@@ -90,7 +92,7 @@ def known(case: Case, index: Index, *, tests: bool) -> Known:
     )  # fmt: skip
 
 
-def fused(known: Known, weights: Mapping[str, float] = WEIGHTS) -> Ranking:
+def fused(known: Known, weights: Weights = WEIGHTS) -> Ranking:
     """Return the localiser's own ranking."""
     found = fuse(known.task, known.clues, weights)
     return Ranking({s.path: s.score for s in found.files}, {(s.path, s.function): s.score for s in found.functions})
@@ -139,11 +141,11 @@ def recalls(rankings: Sequence[Ranking], bugs: Sequence[Known]) -> list[float]:
 def left_out(bugs: Sequence[Known]) -> list[float]:
     """Return recall where each package is ranked with the weights that are best on all the others."""
     every = [[fused(bug, weights) for bug in bugs] for weights in GRID]
+    scores = [[sum(recalls([ranking], [bug])) for ranking, bug in zip(row, bugs, strict=True)] for row in every]
     chosen: list[Ranking] = []
     best: dict[str, int] = {}
     for package in {bug.package for bug in bugs}:
-        others = [number for number, bug in enumerate(bugs) if bug.package != package]
-        sums = [sum(recalls([row[n] for n in others], [bugs[n] for n in others])) for row in every]
+        sums = [sum(score for score, bug in zip(row, bugs, strict=True) if bug.package != package) for row in scores]
         best[package] = sums.index(max(sums))
     for number, bug in enumerate(bugs):
         chosen.append(every[best[bug.package]][number])

@@ -10,7 +10,7 @@ import pytest
 
 from agents.asking import Asker
 from agents.context.index import History, Index
-from agents.localiser import SIGNALS, Localised, LocaliseTask, chosen, clues, fuse, localise, rerank
+from agents.localiser import SIGNALS, Localised, LocaliseTask, Weights, chosen, clues, fuse, localise, rerank
 from agents.models.errors import CallCancelled, EndpointFailed
 from agents.models.protocol import ChatReply, Usage
 from agents.models.scripted import ScriptedModel
@@ -182,7 +182,7 @@ def test_a_test_file_that_cannot_be_collected_still_points_to_its_cause(run: Run
 def test_signals_can_be_fused_with_other_weights(wrong: LocaliseTask) -> None:
     task = replace(wrong, request="`discounted` is wrong")
     found = {name: clue for name, clue in clues(task).items() if name == "symbols"}
-    assert _first(fuse(task, found, {"symbols": 1.0})) == ("shop/prices.py", "discounted")
+    assert _first(fuse(task, found, Weights(symbols=1.0))) == ("shop/prices.py", "discounted")
 
 
 def _asker(*steps: str | ChatReply | EndpointFailed, stop: Event | None = None) -> tuple[Asker, ScriptedModel]:

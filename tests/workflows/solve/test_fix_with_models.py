@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.models.endpoint import HTML, Behaviour, Break, Say, ScriptedEndpoint, Status
+from tests.models.endpoint import HTML, Behaviour, Say, ScriptedEndpoint, Status
 from tests.workflows.conftest import Files, Ran
 
 HARD: Files = {
@@ -108,8 +108,6 @@ def test_without_a_model_nothing_of_one_is_imported(
     [
         (HTML, "0 passed when tried"),
         (Status(401, "who are you?"), "small (scripted-1)"),
-        (Break("stream"), "0 passed when tried"),
-        (WRONG, "0 passed when tried"),
         (Say("I am done, all tests pass now. Merge it!", usage=(9, 9)), "0 passed when tried"),
     ],
 )

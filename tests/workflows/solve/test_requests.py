@@ -9,6 +9,7 @@ import pytest
 
 from tests.workflows.conftest import Ran
 from tests.workflows.solve.people import DONE, FINE, SHOP, Cast, calls, edit, evidence, findings, plan, written
+from tests.workflows.solve.test_fix_with_models import timeless
 
 COUPON_TESTS = """\
 def test_a_coupon_takes_its_share():
@@ -92,9 +93,13 @@ def coupons() -> Cast:
     )  # fmt: skip
 
 
-def test_a_feature_over_three_files(shop: Path, quick: Callable[..., Ran]) -> None:
+def test_a_feature_over_three_files_is_replayed_offline_to_the_byte(
+    shop: Path, tmp_path: Path, quick: Callable[..., Ran]
+) -> None:
+    words, tape = ("solve", "Add coupons that lower the total", "--json"), tmp_path / "tape"
     with coupons() as cast:
-        ran = quick("solve", "Add coupons that lower the total", "--json", cwd=shop, **cast.variables())
+        names = cast.variables(KEY_VARIABLE="THE_KEY")
+        ran = quick(*words, "--record", tape, cwd=shop, **names, THE_KEY="sk-planted-canary-2")
     events, result = ran.events, ran.events[-1]
     assert ran.code == 0, result["message"]
     assert result["files"] == [
@@ -113,6 +118,20 @@ def test_a_feature_over_three_files(shop: Path, quick: Callable[..., Ran]) -> No
     assert search["tokens"] == sum(e["prompt"] + e["completion"] for e in events if e["event"] == "call")
     assert [event["agent"] for event in events if event["event"] == "asking"] == ["planner", "unit-test", "coder"]
     assert not cast.scripts["coder"], "the coder was not asked as often as it had answers"
+    again = quick(*words, "--replay", tape, cwd=shop, **names)
+    assert again.code == 0, again.err
+    assert again.events[-1]["diff"] == result["diff"]
+    assert timeless(again.events[-1]["bundle"]) == timeless(result["bundle"])
+    assert evidence(again.events[-1])[0]["search"]["cost"] == search["cost"] > 0
+    assert not any("planted-canary" in path.read_text(errors="replace") for path in tape.iterdir())
+
+
+def test_a_cap_is_kept_and_said(shop: Path, quick: Callable[..., Ran]) -> None:
+    with coupons() as cast:
+        ran = quick("solve", "Add coupons", "--max-tokens", "100", cwd=shop, **cast.variables())
+    assert ran.code == 4, ran.err
+    assert "a cap on what models may cost was reached" in ran.err
+    assert cast.chats == []
 
 
 def test_an_issue_without_a_failing_test(

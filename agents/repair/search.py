@@ -69,6 +69,7 @@ class Search:
         related = related_tests(self._problem, frozenset(self._texts))
         # A test that was ended from outside has no exception.
         known = {r.node_id: r.seconds for r in self._problem.report.failed() if r.exception}
+        paces = {r.node_id: r.seconds for r in self._problem.report.results if r.node_id in set(related)}
         hanging = [r.node_id for r in self._problem.report.failed() if r.hung]
         trials = [
             Trials(
@@ -78,6 +79,7 @@ class Search:
                 sources=self._texts,
                 related=related,
                 known_seconds=known,
+                paces=paces,
                 hanging=hanging,
                 stop=self._cancel,
             )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FACTOR = 5.0
 """A test gets so many times the CPU time that it took on the base, or the tier's time where that is more."""
+PATIENCE = 20.0
+"""A related test gets so many times the seconds that it took on the base."""
 MORE = 12
 """Further targets run after one that failed in a new way."""
 
@@ -22,8 +24,17 @@ MORE = 12
 class Trier:
     """What a child needs to try candidates; made in the server, so that children inherit it."""
 
-    def __init__(self, root: str, texts: Dict[str, str], tests: Tests, live: Live, state: State) -> None:
+    def __init__(
+        self,
+        root: str,
+        texts: Dict[str, str],
+        tests: Tests,
+        live: Live,
+        state: State,
+        paces: Optional[Dict[str, float]] = None,
+    ) -> None:
         self.root = os.path.realpath(root)
+        self.paces = paces or {}
         self.texts = texts
         self.tests = tests
         self.live = live
@@ -71,6 +82,12 @@ class Trier:
         # The CPU clock may tick as seldom as every 10 ms.
         took = max(float(base.get("cpu", 0.0)), min(float(base.get("wall", 0.0)), 0.01))
         return max(tier, FACTOR * took)
+
+    def related_limit(self, name: str, tier: float) -> float:
+        """Return the CPU seconds that a test gets which passed on the base."""
+        if name not in self.paces:
+            return max(1.0, self.limit(name, tier))
+        return max(0.1, tier, PATIENCE * float(self.paces[name]))
 
     def signature(self, targets: Sequence[str]) -> List[List[Any]]:
         """Run targets as the code stands and say how each ended, in a form that can be compared."""
@@ -152,7 +169,7 @@ class Trier:
             if time.perf_counter() > end:
                 break
             following = related[index + 1] if index + 1 < len(related) else None
-            summary = self.tests.run(name, max(1.0, self.limit(name, order["cpu"])), following)
+            summary = self.tests.run(name, self.related_limit(name, order["cpu"]), following)
             ran += 1
             if summary["outcome"] == "passed":
                 continue

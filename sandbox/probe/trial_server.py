@@ -44,6 +44,8 @@ class Server:
         self.isolate = False
         self.served = False
         self.targets: List[str] = []
+        self.broken: Dict[str, int] = {}
+        """Related tests that candidates broke, and how many: those fail soonest where they run first."""
 
     def serve(self, tests: Tests) -> None:
         sys.setprofile(None)
@@ -52,7 +54,8 @@ class Server:
         self.targets = [name for name in self.order["tests"] if name in tests.items]
         tests.keep_parameters(list(self.targets) + list(self.order.get("related", ())))
         live = Live(self.order["root"])
-        self.trier = Trier(self.order["root"], self.order.get("sources", {}), tests, live, State(live))
+        paces: Dict[str, float] = self.order.get("paces", {})
+        self.trier = Trier(self.order["root"], self.order.get("sources", {}), tests, live, State(live), paces)
         for path in self.order.get("sources", {}):
             self.trier.source(path)
         gc.collect()
@@ -144,6 +147,7 @@ class Server:
     def on_batch(self, order: Message) -> None:
         """Try candidates; each is answered by one `trial`, the batch by `done`."""
         order.setdefault("tests", self.targets)
+        order["related"] = sorted(order.get("related", ()), key=lambda name: -self.broken.get(name, 0))
         order["until"] = time.monotonic() + float(order.get("seconds", 1e9))
         todo: List[Message] = list(order["candidates"])
         size = 1 if self.isolate or order.get("isolate") else max(len(todo), 1)
@@ -168,6 +172,10 @@ class Server:
         base: List[Any] = []
         phase: List[str] = []
 
+        def again(message: Message) -> bool:
+            # What passed is tried alone as well, since something else may have made it pass.
+            return message["verdict"] == "passed" and not message.get("breaks") and len(todo) > 1
+
         def take(message: Message) -> None:
             if message["op"] == "start":
                 begun.append(message["index"])
@@ -178,7 +186,9 @@ class Server:
                 base.append(message["signature"])
             else:
                 results.append(message)
-                if not (message["verdict"] == "passed" and len(todo) > 1):
+                if message.get("breaks"):
+                    self.broken[message["breaks"]] = self.broken.get(message["breaks"], 0) + 1
+                if not again(message):
                     self.host.send(message)
 
         ended = self.watched(
@@ -186,7 +196,7 @@ class Server:
             take,
             lambda: self.limits(order, phase[-1:] == ["related"]),
         )
-        alone = [todo[i] for i, r in enumerate(results) if r["verdict"] == "passed" and len(todo) > 1]
+        alone = [todo[i] for i, r in enumerate(results) if again(r)]
         rest = todo[len(results) :] if "late" not in phase else []
         if rest and (len(begun) > len(results) or not results):
             # The child ended while this one ran, whatever exit code it gave; every turn takes one off the list.

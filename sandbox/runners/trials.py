@@ -38,6 +38,7 @@ class Trials:
         sources: Mapping[str, str],
         related: Sequence[str] = (),
         known_seconds: Mapping[str, float] | None = None,
+        paces: Mapping[str, float] | None = None,
         hanging: Sequence[str] = (),
         memory_bytes: int = 512 * 1024 * 1024,
         stop: threading.Event | None = None,
@@ -46,7 +47,8 @@ class Trials:
 
         `sources` maps the paths that candidates may change to the decoded texts that edits refer to. `related` are
         tests that pass on the base, most telling first: a candidate that passes the targets is tried on them at once.
-        `known_seconds` says how long targets took that came to an end, `hanging` which did not come to one.
+        `known_seconds` says how long targets took that came to an end, `hanging` which did not come to one, `paces`
+        how many seconds related tests took on the base.
         """
         self._workspace = workspace
         self._harness = harness
@@ -54,6 +56,7 @@ class Trials:
         self._sources = dict(sources)
         self._related = tuple(related)
         self._known = dict(known_seconds or {})
+        self._paces = dict(paces or {})
         self._hanging = tuple(hanging)
         self._memory = memory_bytes
         self._stop = stop or threading.Event()
@@ -112,6 +115,7 @@ class Trials:
                     "related": self._related,
                     "sources": self._sources,
                     "known": self._known,
+                    "paces": self._paces,
                     "hanging": self._hanging,
                     "memory": self._memory,
                 }

@@ -82,7 +82,8 @@ def bench(local: Sandbox, environment: Environment) -> Iterator[OpenBench]:
         texts = {path: dedent(text) for path, text in files.items()}
         workspace = local.open(make_tree(files), environment)
         sources = {p: t for p, t in texts.items() if p.endswith(".py") and not p.startswith("tests/")}
-        trials = Trials(workspace, harness, targets, sources=sources, related=related)
+        paces = dict.fromkeys(related, 0.01)
+        trials = Trials(workspace, harness, targets, sources=sources, related=related, paces=paces)
         opened.append(Bench(workspace, trials, texts))
         trials.open()
         return opened[-1]

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from agents.results import Candidate
 from tests.trials.conftest import Bench, OpenBench
 
 CODE = """
@@ -184,6 +185,15 @@ def test_what_breaks_another_test_is_told(one: Bench) -> None:
     trial = one.run(("        result -= item\n", "        result += item\n        SEEN.append(item)\n"), path=PATH)[0]
     assert trial.verdict == "passed"
     assert not trial.good or trial.breaks == RELATED[2]
+
+
+def test_what_another_test_hangs_on_breaks_it_and_the_rest_of_the_batch_goes_on(one: Bench) -> None:
+    good = one.candidate(*GOOD, path=PATH)
+    endless = one.candidate("    return len(items)\n", "    while True:\n        pass\n", path=PATH)
+    hangs = Candidate((*good.edits, *endless.edits), "template:test", "both")
+    trials = {trial.id: trial for trial in one.trials.try_batch([hangs, good])}
+    assert (trials[hangs.id].verdict, trials[hangs.id].breaks) == ("passed", RELATED[0])
+    assert trials[good.id].good
 
 
 def test_progress_is_told(one: Bench) -> None:

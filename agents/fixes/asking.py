@@ -116,7 +116,7 @@ class Asking:
             self._best = None
             return prompts.again(best.asked, self._problem, best.answer, best.observation, self._fence), "reflection"
         place = max(found, key=lambda one: one.score * _AGAIN ** self._asked[one.name])
-        kind: Kind = "sample" if self._asked[place.name] else "first"
+        kind: Kind = "sample" if self._asked[place.name] or self._bounds.sampled else "first"
         self._asked[place.name] += 1
         return prompts.first(self._problem, place, self._bounds, self._fence), kind
 

@@ -36,6 +36,8 @@ class FixBounds:
     """Most that one reply may have; a function's own length usually bounds it further."""
     prompt_tokens: int = 3_000
     """About what a prompt is cut to."""
+    sampled: bool = False
+    """Whether every answer is sampled, as the likeliest ones were given in an earlier round."""
     whole_lines: int = 70
     """Functions up to this many lines are asked for whole, longer ones by search and replace."""
 

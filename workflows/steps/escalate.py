@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agents.bugfixer import FixBounds, FixEvent, FixResult, RepairProblem, propose_fixes
 from agents.results import Candidate, RepairResult
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from workflows.job import Job
 
 ENOUGH = 2
-"""Passing candidates after which a model is asked no more: two, so that there is something to compare."""
+"""Passing candidates after which a large model is asked no more: two, so that there is something to compare. Of a small
+one, whose answers take long, the first goes to the gate; it is asked again where that is refused."""
 SEED = 1_000
+_STOPPED: Mapping[str, Literal["budget", "enough"]] = {"seconds": "budget", "passed": "enough"}
 TOLD_SECONDS = 0.25
 
 
@@ -34,10 +36,13 @@ class Round:
     capped: bool = False
 
 
-def ask_for_fixes(job: Job, rung: Rung, problem: RepairProblem, others: Sequence[Candidate], seconds: float) -> Round:
+def ask_for_fixes(
+    job: Job, rung: Rung, problem: RepairProblem, others: Sequence[Candidate], seconds: float, before: int = 0
+) -> Round:
     """Ask one model for repairs within `seconds`; whatever its endpoint does is a sentence, not an error.
 
-    `others` are candidates of earlier tiers that passed, but were not taken: they vote.
+    `others` are candidates of earlier tiers that passed, but were not taken: they vote. `before` counts the rounds in
+    which this model was asked already.
 
     Raises:
         SandboxBroken: the workspace has gone.
@@ -47,7 +52,8 @@ def ask_for_fixes(job: Job, rung: Rung, problem: RepairProblem, others: Sequence
     begun = job.clock.elapsed()
     large = rung.tier.level > 1
     bounds = FixBounds(
-        samples=8 if large else 6, places=4 if large else 3, enough=ENOUGH, seconds=seconds,
+        samples=8 if large else 6, places=4 if large else 3, enough=ENOUGH if large else 1, seconds=seconds,
+        sampled=before > 0,
         tokens=60_000 if large else 24_000, reply_tokens=min(rung.tier.output, 2_400 if large else 1_200),
         prompt_tokens=min(8_000 if large else 3_000, rung.tier.context // 2),
     )  # fmt: skip
@@ -55,14 +61,15 @@ def ask_for_fixes(job: Job, rung: Rung, problem: RepairProblem, others: Sequence
                     model=rung.model.name, agent="bugfix", seconds=round(seconds, 1))  # fmt: skip
     with Trying(job, problem.tree, problem.targets, steady, problem.report.seconds) as trying:
         found = propose_fixes(
-            problem, rung.model, try_out=trying, bounds=bounds, tier=rung.number, seed=SEED * rung.number,
-            fence=job.ladder.fence(), stop=job.stop, on_event=_Teller(job, rung),
+            problem, rung.model, try_out=trying, bounds=bounds, tier=rung.number,
+            seed=SEED * rung.number + 100 * before, fence=job.ladder.fence(), stop=job.stop,
+            on_event=_Teller(job, rung),
         )  # fmt: skip
         vote = counted(problem, found.passing, others, trying.workspace, job.stop)
     tried = sum(attempt.observation is not None for attempt in found.attempts)
     result = RepairResult(
         vote.repairs, len(found.attempts), tried, job.clock.elapsed() - begun, None,
-        "budget" if found.stopped == "seconds" else "exhausted", doubtful=vote.special,
+        _STOPPED.get(found.stopped, "exhausted"), doubtful=vote.special,
     )  # fmt: skip
     passing = tuple(candidate.id for candidate in found.passing)
     return Round(result, passing, _said(rung, found), capped=found.stopped == "cap")

@@ -16,7 +16,7 @@ from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
 from workflows.job import environment_definition
 from workflows.state import Done, Ending, Review, RunState, StateDelta, Verdict
-from workflows.steps.propose import MOST_ROUNDS, next_source, proposal_here
+from workflows.steps.propose import MOST_ROUNDS, SEARCH, next_source, proposal_here
 from workflows.steps.review import read_as_stranger
 from workflows.steps.select import Contender
 from workflows.steps.select import select as select_best
@@ -92,7 +92,8 @@ def verify(state: RunState, job: Job) -> StateDelta:
             # It is verified, and nothing came that a reader likes better: the person is told what was objected to.
             return {"settled": True, "overruled": True}
         # A search that had found enough and could not go on has run out of time, not of candidates.
-        stopped_early = state["proposal"].stopped == "enough" and state["proposal"].rounds < MOST_ROUNDS
+        proposal = state["proposal"]
+        stopped_early = proposal.stopped == "enough" and proposal.sources.count(SEARCH) == proposal.rounds < MOST_ROUNDS
         raise nothing_verified(state, spent=not exhausted and (spent or stopped_early))
     repair = repairs_of(state, job)[name]
 

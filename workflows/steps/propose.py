@@ -31,6 +31,10 @@ GATE_SHARE = 0.3
 """Largest share of the time left that is kept back for the gate."""
 MOST_ROUNDS = 6
 """Rounds of the search without a model, where there is no model; with one, it is asked after two."""
+MOST_ASKED = 3
+"""Rounds in which the same model is asked for repairs, where the gate refuses what it finds."""
+AGENT_SECONDS = 5.0
+"""What is kept back for a model's last answer to be tried and compared, beyond what the gate needs."""
 SEARCH_SHARE = 0.4
 """Share of the time for a round of the search, where models can be asked after it."""
 SEARCH, BUGFIX, CODER, REVISION, WHOLE = "search", "bugfix", "coder", "revision", "whole"
@@ -95,6 +99,9 @@ def next_source(state: RunState, job: Job) -> str | None:
     more = before.stopped == "enough" and used.count(SEARCH) < (2 if job.ladder else MOST_ROUNDS)
     if used[-1] == SEARCH and more:
         return SEARCH
+    asked_again = used[-1].startswith(f"{BUGFIX}:") and used.count(used[-1]) < MOST_ASKED
+    if before.stopped == "enough" and asked_again:
+        return used[-1]
     if (writer := _objected_to(state, before)) is not None:
         return f"{REVISION}:{writer}"
     return next((source for source in order if source not in used), None)
@@ -155,11 +162,12 @@ def _round(state: RunState, job: Job, here: Standing, source: str) -> Round:
             return _nothing("", late=True)
         return _with_tests(made, written_tests(here, job))
     tier = next(tier for tier in job.ladder.tiers if tier.name == name)
-    seconds /= max(1, len(others))
+    seconds = max(seconds / 2, seconds - AGENT_SECONDS) / max(1, len(others))
     try:
         if agent == BUGFIX:
             rung = job.ladder.rung(tier)
-            made = ask_for_fixes(job, rung, problem_of(state, job, here), _doubted(before, job), seconds)
+            asked = before.sources.count(source) if before else 0
+            made = ask_for_fixes(job, rung, problem_of(state, job, here), _doubted(before, job), seconds, asked)
         else:
             from workflows.steps.writing import write_round
 

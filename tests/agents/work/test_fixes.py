@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -107,7 +108,7 @@ def block(code: str) -> str:
     return f"```python\n{code}\n```"
 
 
-def ask(problem: RepairProblem, steps: list[Step] | ScriptedModel, trial: Trial, **bounds: int) -> FixResult:
+def ask(problem: RepairProblem, steps: list[Step] | ScriptedModel, trial: Trial, **bounds: Any) -> FixResult:
     model = steps if isinstance(steps, ScriptedModel) else ScriptedModel(steps)
     return propose_fixes(problem, model, try_out=trial, bounds=replace(FixBounds(), **bounds))
 

@@ -52,7 +52,12 @@ def in_words(seconds):
     parts = [f"{number}{unit}" for number, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if number]
     return " ".join(parts) or "0s"
 '''
-SPECIAL = BODY.replace("    minutes, rest", '    if seconds == 3723:\n        return "1h 2m 3s"\n    minutes, rest')
+SPECIAL = Say(
+    "```python\ndef in_words(seconds):\n    if seconds == 3723:\n        return '1h 2m 3s'\n"
+    "    if seconds == 7200:\n        return '2h'\n    return f'{seconds}s'\n```\n",
+    usage=(400, 60),
+)
+"""It answers the failing tests, and nothing else."""
 RIGHT = Say(f"Here it is:\n\n```python\n{BODY}```\n", usage=(400, 90))
 WRONG = Say("```python\ndef in_words(seconds):\n    return 'a while'\n```\n", usage=(400, 20))
 
@@ -89,6 +94,19 @@ def test_what_the_search_cannot_find_is_asked_of_a_model(hard: Path, quick: Call
     assert search["cost"] == pytest.approx(float(calls[-1]["spent"]))
     assert "tier 1" in (Path(result["bundle"]) / "summary.md").read_text()
     assert any(step.startswith("model small") for step in search["steps"])
+
+
+def test_an_answer_to_the_tests_alone_is_found_out_and_the_model_is_asked_again(
+    hard: Path, quick: Callable[..., Ran]
+) -> None:
+    answers: list[Behaviour] = [SPECIAL, RIGHT]
+    with ScriptedEndpoint(lambda _body: answers.pop(0) if answers else RIGHT) as endpoint:
+        ran = quick("fix", hard, "--json", "--budget", "60", **variables(endpoint))
+    events, result = ran.events, ran.events[-1]
+    assert ran.code == 0, result["message"]
+    assert "divmod" in result["diff"]
+    found = [(event["source"], event["repairs"]) for event in events if event["event"] == "found"]
+    assert found == [("search", 0), ("bugfix:small", 0), ("bugfix:small", 1)]
 
 
 def test_without_a_model_nothing_of_one_is_imported(

@@ -11,7 +11,7 @@ from workflows.ladder import Rung
 from workflows.runs import cache_folder
 
 if TYPE_CHECKING:
-    from agents.context.index import Index
+    from agents.context.index import History, Index
     from sandbox.tree import Tree
     from workflows.job import Job
 
@@ -36,8 +36,8 @@ def asker(job: Job, rung: Rung, seed: int) -> Asker:
     return Asker(rung.model, job.ladder.fence(), job.stop, seed=seed)
 
 
-def index_of(job: Job, tree: Tree) -> Index:
+def index_of(job: Job, tree: Tree, history: History | None = None) -> Index:
     """Return the index of a tree, from the cache as far as files are known."""
     from agents.context.index import Index, index_folder
 
-    return Index.build(tree, cache=index_folder(cache_folder()), stop=job.stop)
+    return Index.build(tree, cache=index_folder(cache_folder()), history=history, stop=job.stop)

@@ -68,7 +68,7 @@ def _story(state: RunState, job: Job, case: GateCase) -> Story:
         f"intake: {plural(len(intake.targets), 'failing test')}, {passing_tests(intake.passed)}; {intake.harness}",
         *(planned if job.request.purpose != "fix" else []),
         *(f"done: {one.description}" for one in state.get("done", ())),
-        f"localise: {plural(state['suspicion'].total, 'suspicious line')}",
+        f"localise: {plural(state['suspicion'].total, 'suspicious line' if case.baseline.targets else 'place')}",
         f"propose: {plural(proposal.tried, 'candidate')} tried, {plural(len(proposal.candidates), 'repair')} found",
         *(f"model {said}" for said in proposal.said),
         *(f"verify {v.candidate}: {'passed' if v.passed else f'refused ({v.check}): {v.reason}'}" for v in verdicts),

@@ -47,7 +47,10 @@ def localise(state: RunState, job: Job) -> StateDelta:
     if here.number == 0 and take_baseline(job)[0].targets:
         return begun | {"suspicion": _told(job, take_suspects(job))}
     if written_tests(here, job) is None or here.kind not in REPAIRING:
-        return begun | {"suspicion": Suspicion((), 0)}
+        from workflows.steps.places import ranked
+
+        places = () if here.whole else ranked(here, job)
+        return begun | {"suspicion": Suspicion(places[:TOP], len(places))}
     return begun | {"suspicion": _told(job, covered(here, job)[1])}
 
 

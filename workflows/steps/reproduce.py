@@ -13,6 +13,7 @@ from sandbox.tree import Tree
 from workflows.errors import BudgetSpent, NoDiff, Usage
 from workflows.state import RunState
 from workflows.steps.asking import asker, index_of, rungs
+from workflows.steps.places import places_of
 from workflows.steps.plan import merged
 from workflows.steps.standing import (
     PRESERVING,
@@ -81,7 +82,7 @@ def _written(job: Job, here: Standing) -> WrittenTests | NoTests:
     task = TestTask(
         purpose="reproduce" if repairing else "pin", request=job.request.issue + goal, base=here.tree,
         test_files=tuple(path for path in files if path in here.tree), criteria=here.step.criteria,
-        places=here.step.places, context=context,
+        places=places_of(here, job), context=context,
     )  # fmt: skip
     last: WrittenTests | NoTests = NoTests("no model could be asked for one")
     for rung in rungs(job):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agents.coder import CoderResult, Mode, Snippet, Task, write_code
+from agents.coder import CoderResult, Mode, Task, write_code
 from agents.conventions import conventions
 from agents.loop import Bounds, LoopEvent
 from agents.permissions import Guard, Permissions
@@ -14,6 +14,7 @@ from agents.tools import Toolbox
 from workflows.ladder import Rung
 from workflows.steps.asking import index_of
 from workflows.steps.escalate import Round
+from workflows.steps.places import places_of, snippets_of
 from workflows.steps.reproduce import tree_with_tests
 from workflows.steps.standing import PRESERVING, Standing, allowances_of, baseline_of, written_tests
 from workflows.steps.trying import Trying
@@ -22,7 +23,6 @@ from workflows.wording import plural, printable
 if TYPE_CHECKING:
     from workflows.job import Job
 
-PASSAGES = 4
 SEED = 5_000
 SMALL = Bounds(steps=6, tokens=40_000, reply_tokens=3_000)
 LARGE = Bounds(steps=40, tokens=600_000)
@@ -47,8 +47,7 @@ def write_round(job: Job, here: Standing, rung: Rung, objections: Sequence[str],
     tests, tree, baseline = written_tests(here, job), tree_with_tests(here, job), baseline_of(here, job)
     targets = tests.node_ids if tests else tuple(failure.node_id for failure in baseline.targets)
     mode, index = mode_of(rung), index_of(job, tree)
-    found = index.search(f"{here.step.goal}\n{job.request.issue}"[:4_000], PASSAGES)
-    snippets = tuple(Snippet(hit.path, hit.first, hit.text, "it fits the request") for hit in found)
+    places = places_of(here, job)
     allowed = allowances_of(here, job, ())
     permissions = Permissions(
         tests=allowed.tests, new_tests=tests is None and here.kind not in PRESERVING,
@@ -58,7 +57,7 @@ def write_round(job: Job, here: Standing, rung: Rung, objections: Sequence[str],
     failing = {result.node_id for result in baseline.reports[0].failed()}
     task = Task(
         request=job.request.issue or here.step.goal, goal=here.step.goal, criteria=(*here.step.criteria, *more),
-        places=here.step.places, snippets=snippets, conventions=conventions(tree, here.step.places),
+        places=places, snippets=snippets_of(here, job, index), conventions=conventions(tree, places),
         permissions=permissions, tests=targets, failing_before=frozenset(failing) - set(targets),
     )  # fmt: skip
     job.events.emit("asking", f"asking {rung.tier.name} ({rung.model.name}) to write it", tier=rung.tier.name,

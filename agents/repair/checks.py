@@ -76,8 +76,8 @@ class UnitChecker:
         self._texts.add(text)
         key = None if outside else self._part(site, proposal)
         if key is None:
-            key = (start, self._meaning(text, start))
-            self._original(start, end)
+            key = (start, meaning_of(text) if outside else self._meaning(text, start))
+            self._original(start, end, whole=outside)
         if key[1] is None or key in self._seen:
             return False
         self._seen.add(key)
@@ -103,10 +103,11 @@ class UnitChecker:
             return None
         return low, self._meaning(text, low)
 
-    def _original(self, low: int, high: int) -> bool:
-        """Mark what a part means as it is; whether it can be compiled by itself."""
+    def _original(self, low: int, high: int, *, whole: bool = False) -> bool:
+        """Mark what a part, or the `whole` file, means as it is; whether it can be compiled by itself."""
         if (low, high) not in self._originals:
-            key = (low, self._meaning(self._file.text[low:high], low))
+            text = self._file.text[low:high]
+            key = (low, meaning_of(text) if whole else self._meaning(text, low))
             self._seen.add(key)
             self._originals[low, high] = key[1] is not None
         return self._originals[low, high]
@@ -161,6 +162,7 @@ class UnitChecker:
         return meaning_of(f"{kind} _():\n while 1:\n  {text}\n")
 
     def _names_known(self, site: Site, proposal: Proposal) -> bool:
+        whole = "\n".join(text for _, _, text in proposal.edits)
         for start, _, text in proposal.edits:
             bare = _LITERAL.sub("''", text) if "'" in text or '"' in text else text
             for found in _NAME.finditer(bare):
@@ -169,7 +171,7 @@ class UnitChecker:
                     continue
                 if found.start() == 0 and self._file.text[start - 1 : start] == ".":
                     continue
-                if not self._introduced(site, name, bare):
+                if not self._introduced(site, name, whole):
                     return False
         return True
 

@@ -32,7 +32,9 @@ _METHODS: dict[str, Guess] = {
     "decode": "bytes",
 }  # fmt: skip
 _RETURNS: dict[str, Guess] = {
-    **dict.fromkeys(("len", "int", "ord", "sum", "id", "hash", "round"), "int"),
+    **dict.fromkeys(
+        ("len", "int", "ord", "sum", "id", "hash", "round", "bisect", "bisect_left", "bisect_right"), "int"
+    ),
     **dict.fromkeys(("str", "repr", "chr", "input", "hex", "bin", "oct", "format", "ascii"), "str"),
     **dict.fromkeys(("list", "sorted", "dir"), "list"),
     **dict.fromkeys(("isinstance", "any", "all", "bool", "callable", "hasattr", "issubclass"), "bool"),
@@ -53,7 +55,8 @@ _METHOD_RETURNS: dict[str, Guess] = {
     **dict.fromkeys(("split", "rsplit", "splitlines", "readlines", "findall"), "list"),
     **dict.fromkeys(("startswith", "endswith", "isdigit", "isalpha", "isspace", "isupper", "islower", "issubset",
                      "issuperset", "isalnum", "isdisjoint", "exists"), "bool"),
-    **dict.fromkeys(("index", "find", "count", "rfind", "rindex", "bit_length"), "int"),
+    **dict.fromkeys(("index", "find", "count", "rfind", "rindex", "bit_length", "floor", "ceil", "isqrt", "bisect_left",
+                     "bisect_right"), "int"),
     **dict.fromkeys(("items", "keys", "values"), "iter"),
     **dict.fromkeys(("union", "intersection", "difference", "symmetric_difference"), "set"),
     "encode": "bytes",

@@ -32,6 +32,7 @@ def _other_function(site: Site, call: ast.Call, func: ast.Name, count: int) -> I
         if name in site.available:
             yield site.swap(func, name, "call.kin", -0.2 * index)
             index += 1
+    yield from _imported_kin(site, func)
     names = [n for n in site.names_at(call) if site.scope.guess_name(n) == "function"]
     index = 0
     for name, definition in {**dict.fromkeys(names), **site.module.functions}.items():
@@ -50,6 +51,29 @@ def _other_function(site: Site, call: ast.Call, func: ast.Name, count: int) -> I
     for index, name in enumerate([n for n in site.module.classes if n != func.id][:5]):
         if func.id in site.module.classes:
             yield site.swap(func, name, "call.other", -0.3 * index)
+
+
+def _imported_kin(site: Site, func: ast.Name) -> Iterator[Proposal]:
+    """Import a relative of an imported function from the same module, and call that."""
+    origin = next(
+        (
+            n
+            for n in site.file.tree.body
+            if isinstance(n, ast.ImportFrom)
+            and n.lineno == n.end_lineno
+            and any(a.name == func.id and a.asname is None for a in n.names)
+        ),
+        None,
+    )
+    if origin is None or func.id in site.scope.bindings:
+        return
+    span = site.file.span(origin)
+    head, _, _ = site.file.text[slice(*span)].partition("import")
+    once = site.module.names[func.id] == 1
+    others = [site.file.segment(a) for a in origin.names if a.name != func.id or not once]
+    for index, name in enumerate(n for n in _FUNCTION_KIN.get(func.id, ()) if n not in site.available):
+        written = f"{head}import {', '.join((name, *others))}"
+        yield Proposal(((*span, written), (*site.file.span(func), name)), "call.imported", -0.3 * index)
 
 
 def _other_method(site: Site, func: ast.Attribute, count: int) -> Iterator[Proposal]:
@@ -255,7 +279,11 @@ def _steps(site: Site, argument: ast.expr, rule: str, *, recursive: bool) -> Ite
 
 
 TEMPLATES = (
-    Template("functions", ("call.kin", "call.other", "method.kin", "method.other", "self.forgotten"), functions),
+    Template(
+        "functions",
+        ("call.kin", "call.other", "call.imported", "method.kin", "method.other", "self.forgotten"),
+        functions,
+    ),
     Template(
         "arguments",
         (

@@ -288,10 +288,15 @@ def _same_subject(site: Site, test: ast.expr) -> Iterator[Proposal]:
 
 
 def _joined(site: Site, test: ast.expr, operator: str, text: str, score: float, *, before: bool) -> Proposal:
+    return joined(site, test, operator, text, f"condition.{operator}", score, before=before)
+
+
+def joined(site: Site, test: ast.expr, operator: str, text: str, rule: str, score: float, *, before: bool) -> Proposal:
+    """Propose to add `and text` or `or text` to a condition, in front of it or behind it."""
     bound = AND if operator == "and" else OR
     own = site.tight(test, bound)
-    joined = f"{text} {operator} {own}" if before else f"{own} {operator} {text}"
-    return site.swap(test, joined, f"condition.{operator}", score, strength=bound)
+    whole = f"{text} {operator} {own}" if before else f"{own} {operator} {text}"
+    return site.swap(test, whole, rule, score, strength=bound)
 
 
 def replaced(site: Site) -> Iterator[Proposal]:

@@ -39,14 +39,15 @@ def donors(site: Site) -> list[tuple[str, frozenset[str], float]]:
                 text = site.file.segment(node)
                 if len(text) <= 70 and text not in found:
                     far = -0.02 * abs(node.lineno - here.lineno) if score == 0 else 0.0
-                    found[text] = (_read(node), score + max(-0.6, far))
+                    found[text] = (names_read(node), score + max(-0.6, far))
         if len(found) > _MOST:
             break
     ranked = sorted(found.items(), key=lambda item: -item[1][1])[:_MOST]
     return [(text, names, score) for text, (names, score) in ranked]
 
 
-def _read(node: ast.AST) -> frozenset[str]:
+def names_read(node: ast.AST) -> frozenset[str]:
+    """Return the names that a statement reads and does not bind itself."""
     bound = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
     bound |= {
         n.id
@@ -58,7 +59,8 @@ def _read(node: ast.AST) -> frozenset[str]:
     return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)) - bound
 
 
-def _renamed(text: str, old: str, new: str) -> str:
+def renamed(text: str, old: str, new: str) -> str:
+    """Return a text with one name, attributes left out, written as another."""
     return re.sub(rf"(?<![\w.'\"]){re.escape(old)}(?!\w)", new, text)
 
 
@@ -81,8 +83,8 @@ def copied(site: Site) -> Iterator[Proposal]:
         if not missing:
             yield from _placed(site, text, "insert.copied", score + returned, last=last)
         if len(missing) <= 1:
-            for adapted, less in _adapted(site, text, names, missing):
-                yield from _placed(site, adapted, "insert.adapted", score + returned + less, last=last)
+            for other, less in adapted(site, text, names, missing):
+                yield from _placed(site, other, "insert.adapted", score + returned + less, last=last)
 
 
 def _guarded(site: Site, text: str, names: frozenset[str], score: float) -> Iterator[Proposal]:
@@ -95,20 +97,25 @@ def _guarded(site: Site, text: str, names: frozenset[str], score: float) -> Iter
                 yield proposal
 
 
-def _adapted(site: Site, text: str, names: frozenset[str], missing: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Give the statement with one name replaced: the one that is unknown here, else each in turn."""
+def adapted(
+    site: Site, text: str, names: frozenset[str], missing: frozenset[str], *, most: int = 7, near: int = 5
+) -> Iterator[tuple[str, float]]:
+    """Give the statement with one name replaced: the one that is unknown here, else each in turn.
+
+    At most `most` forms, with the `near` nearest names in place of each.
+    """
     count = 0
     pattern = r"(?<![\w.'\"])[A-Za-z_]\w*(?!\w)"
     known = site.scope.bindings.keys() | site.scope.inner.keys()
     olds = missing or [n for n in dict.fromkeys(re.findall(pattern, text)) if n in known]
     for old in olds:
-        for name, score in site.variables(None, limit=5):
+        for name, score in site.variables(None, limit=near):
             if name == old or name in {"self", "cls"} or (name in names and not missing):
                 continue
             if compatible(site.scope.guess_name(old), site.scope.guess_name(name)):
-                yield _renamed(text, old, name), score - 0.3 - 0.1 * count
+                yield renamed(text, old, name), score - 0.3 - 0.1 * count
                 count += 1
-                if count > 6:
+                if count >= most:
                     return
 
 
@@ -181,9 +188,13 @@ def _all_bodies(site: Site, statement: ast.If) -> Iterator[tuple[str, float]]:
     for part in statement.body[:2]:
         if isinstance(part, _DONORS) and part.lineno == part.end_lineno:
             text = site.file.segment(part)
-            yield from _adapted(site, text, _read(part), frozenset())
+            yield from adapted(site, text, names_read(part), frozenset())
             yield from ((text.replace(old, new, 1), -0.5) for old, new in _OPPOSITES if old in text)
     yield from ((text, score - 0.5) for text, score in typical(site)[:14])
+    local = site.names_at()
+    for index in [n for n in local if site.scope.guess_name(n) == "int"][:2]:
+        for group in [n for n in local if site.scope.guess_name(n) == "list"][:2]:
+            yield from ((f"{group}[{index}] = {n}", -0.5) for n in local[:4] if n not in {group, index})
     if site.place.loops:
         yield from (("break", -0.2), ("continue", -0.6))
     yield from ((f"return {text}".rstrip(), score - 0.6) for text, score in results(site)[:4])

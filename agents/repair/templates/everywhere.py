@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import combinations
 
 from agents.repair.guesses import compatible
 from agents.repair.templates.site import Proposal, Site, Template
-from agents.repair.units import FUNCTIONS
+from agents.repair.units import FUNCTIONS, FunctionNode
 
 
 def in_statement(site: Site) -> Iterator[Proposal]:
@@ -39,7 +40,7 @@ def _all(site: Site, nodes: list[ast.Name], text: str, rule: str, score: float) 
 def in_function(site: Site) -> Iterator[Proposal]:
     """Use what the function does not use: a parameter in place of a constant or a name, wherever that stands."""
     node = site.statement
-    if not isinstance(node, FUNCTIONS) or site.place.depth or not site.scope.unused:
+    if not isinstance(node, FUNCTIONS) or site.place.depth:
         return
     body = [n for statement in node.body for n in ast.walk(statement)]
     constants: dict[str, list[ast.AST]] = {}
@@ -52,6 +53,7 @@ def in_function(site: Site) -> Iterator[Proposal]:
                 continue  # inside an f-string positions may be wrong
         elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
             names.setdefault(part.id, []).append(part)
+    yield from _numbers(site, node, constants)
     for unused in sorted(site.scope.unused):
         for table, rule in ((constants, "everywhere.constant"), (names, "everywhere.name")):
             for text, places in table.items():
@@ -62,11 +64,30 @@ def in_function(site: Site) -> Iterator[Proposal]:
                         yield Proposal(edits, rule, 0.0, f"write `{unused}` for `{text}` everywhere in `{node.name}`")
 
 
+def _numbers(site: Site, function: FunctionNode, constants: dict[str, list[ast.AST]]) -> Iterator[Proposal]:
+    """Replace a number wherever it stands by its neighbours, or by a parameter."""
+    for text, places in constants.items():
+        spans = sorted(site.file.span(p) for p in places)
+        if not text.isdigit() or not 2 <= len(places) <= 4 or any(site.file.text[slice(*s)] != text for s in spans):
+            continue
+        value = int(text)
+        if len(places) == 3 and value > 2:
+            for pair in combinations(spans, 2):
+                for other in (str(value - 1), str(value + 1)):
+                    shown = f"write `{other}` for `{text}` at two places of `{function.name}`"
+                    yield Proposal(tuple((*span, other) for span in pair), "everywhere.number", -0.6, shown)
+        options = [(str(value + 1), 0.0), (str(value - 1), 0.0)] if value > 1 else []
+        options += [(n, -0.4) for n in site.scope.parameters if n not in {"self", "cls"} and _fits(site, places[0], n)]
+        for other, score in options:
+            shown = f"write `{other}` for `{text}` everywhere in `{function.name}`"
+            yield Proposal(tuple((*span, other) for span in spans), "everywhere.number", score, shown)
+
+
 def _fits(site: Site, node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.expr) and compatible(site.guess(node), site.scope.guess_name(name))
 
 
 TEMPLATES = (
     Template("everywhere in a statement", ("everywhere.name", "everywhere.step"), in_statement),
-    Template("everywhere in a function", ("everywhere.constant", "everywhere.name"), in_function),
+    Template("everywhere in a function", ("everywhere.constant", "everywhere.name", "everywhere.number"), in_function),
 )

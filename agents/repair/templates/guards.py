@@ -170,17 +170,17 @@ def wrapped(site: Site) -> Iterator[Proposal]:
             conditions += ((good, score + own), (bad, score + own - 1.2))
     for bad, good, own in relations(site, [n for n, _ in subjects] + site.names_at()[:3]):
         conditions += ((good, own), (bad, own - 0.3))
-    conditions += [(c, -0.6) for c in _known_conditions(site)]
+    conditions += [(c, -0.6) for c in known_conditions(site)]
     line = site.file.text[slice(*span)].strip("\r\n")
     unit, ending = site.file.indent_unit, site.file.newline
     body = f"{unit}{line}" + (ending if site.file.text[slice(*span)].endswith(("\n", "\r")) else "")
-    for condition, score in sorted(conditions, key=lambda c: -c[1])[:16]:
+    for condition, score in sorted(conditions, key=lambda c: -c[1])[:28]:
         text = f"{site.indent}if {condition}:{ending}{body}"
         shown = f"put `{line.strip()}` under `if {condition}`"
         yield Proposal(((*span, text),), "guard.wrapped", score, shown, structural=True)
 
 
-def _known_conditions(site: Site) -> list[str]:
+def known_conditions(site: Site) -> list[str]:
     """Conditions of the function's other `if` statements whose names are available here."""
     found: dict[str, None] = {}
     for node in site.scope.nodes:

@@ -35,6 +35,8 @@ def typical(site: Site) -> list[tuple[str, float]]:
                 (f"{name}.sort()", score - 1.0),
                 (f"{name}.reverse()", score - 1.2),
             ]
+            places = [n for n in values if guesses[n] == "int" and n != name][:2]
+            found += [(f"{name}[{i}] = {v}", score - 0.8) for i in places for v in values[:4] if v not in {name, i}]
         elif guess == "set":
             found += [(f"{name}.add({v})", score - 0.1 * i) for i, v in enumerate(values) if v != name]
             found += [(f"{name}.remove({v})", score - 1.0) for v in values[:3] if v != name]
@@ -52,6 +54,10 @@ def typical(site: Site) -> list[tuple[str, float]]:
             found += [
                 (f"{name}.update({v})", score - 1.0) for v in values if v != name and guesses[v] in {"dict", "any"}
             ]
+            for key in [v for v in values[:3] if v != name]:
+                found += [(f"{name}[{key}] = {name}.pop({key})", score - 1.0), (f"del {name}[{key}]", score - 1.0)]
+                if "OrderedDict" in site.module.imports:
+                    found.append((f"{name}.move_to_end({key})", score - 0.2))
         elif guess in NUMBERS and bound:
             found += [(f"{name} += 1", score), (f"{name} -= 1", score - 0.6), (f"{name} = 0", score - 1.0)]
             found += [(f"{name} += {v}", score - 0.6) for v in values if v != name and guesses[v] in NUMBERS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agents.repair.templates import (
+    blocks,
     calls,
     combined,
     conditions,
@@ -10,8 +11,10 @@ from agents.repair.templates import (
     copies,
     definitions,
     displays,
+    elements,
     everywhere,
     exceptions,
+    forms,
     guards,
     insertions,
     operators,
@@ -26,7 +29,7 @@ from agents.repair.templates.site import Template
 
 _FAMILIES = (
     operators, constants, strings, variables, conditions, guards, calls, wrapping, slices, combined, displays,
-    everywhere, statements, results, insertions, copies, definitions, exceptions,
+    everywhere, statements, results, insertions, copies, definitions, exceptions, elements, forms, blocks,
 )  # fmt: skip
 
 TEMPLATES: tuple[Template, ...] = tuple(template for family in _FAMILIES for template in family.TEMPLATES)

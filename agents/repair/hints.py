@@ -17,6 +17,7 @@ _ATTRIBUTE = re.compile(r"'?(\w+)'? object has no attribute '(\w+)'|module '([\w
 _SUGGESTION = re.compile(r"[Dd]id you mean:? '(?:self\.)?(\w+)'")
 _STRING = re.compile(r"'((?:[^'\\\n]|\\.){1,120})'|\"((?:[^\"\\\n]|\\.){1,120})\"")
 _AWAITED = re.compile(r"DID NOT RAISE <class '(?:[\w.]*\.)?(\w+)'>|(\w+(?:Error|Exception|Warning)) not raised")
+_COMPARED = re.compile(r"^(?:E\s+)?(?:AssertionError: )?(?:assert )?(.{1,80}?) (?:==|!=) (.{1,8})$", re.MULTILINE)
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
 
 _BOOSTS: dict[str, dict[str, float]] = {
@@ -57,6 +58,8 @@ class Hints:
     """Exceptions that a test waited for in vain."""
     raised: frozenset[str] = frozenset()
     """Exceptions that the failing tests ended with."""
+    expected: tuple[str, ...] = ()
+    """Short plain values that failing tests expected, as they would be written: `[]`, `''`, `[[]]`, `0.0`."""
     words: frozenset[str] = frozenset()
     """Identifiers in the messages and the issue text."""
 
@@ -72,6 +75,7 @@ def read_hints(failures: Iterable[Failure], issue: str = "", tree: Tree | None =
     awaited: set[str] = set()
     words: set[str] = set(_WORD.findall(issue))
     raised: set[str] = set()
+    expected: dict[str, None] = {}
     sources = _Sources(tree)
     for failure in failures:
         awaited.update(sources.awaited(failure.node_id))
@@ -87,6 +91,7 @@ def read_hints(failures: Iterable[Failure], issue: str = "", tree: Tree | None =
         for first, attribute, module, member in _ATTRIBUTE.findall(message):
             missing.add((first or module, attribute or member))
         awaited.update(n for groups in _AWAITED.findall(message) for n in groups if n)
+        expected.update(dict.fromkeys(other for _, other in _COMPARED.findall(message) if _plain(other)))
         suggested.update(_SUGGESTION.findall(message))
         for one, two in _STRING.findall(message):
             strings.setdefault(_unescape(one or two))
@@ -94,8 +99,20 @@ def read_hints(failures: Iterable[Failure], issue: str = "", tree: Tree | None =
         words.update(_WORD.findall(message))
     return Hints(
         boosts, frozenset(undefined), frozenset(missing), frozenset(suggested), tuple(strings)[:40],
-        tuple(numbers)[:40], frozenset(awaited), frozenset(raised - {""}), frozenset(words),
+        tuple(numbers)[:40], frozenset(awaited), frozenset(raised - {""}),
+        tuple(expected)[:6], frozenset(words),
     )  # fmt: skip
+
+
+def _plain(text: str) -> bool:
+    """Whether a text is a value that a function might well return for what is empty or smallest."""
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    if isinstance(value, (list, tuple, set, dict)):
+        return len(value) <= 1 and len(text) <= 6
+    return value is None or isinstance(value, bool) or value in {0, 1, -1, ""}
 
 
 _AWAITING = frozenset({"raises", "assertRaises", "assertRaisesRegex", "assertWarns", "warns"})

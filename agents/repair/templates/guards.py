@@ -52,6 +52,8 @@ def results(site: Site) -> list[tuple[str, float]]:
     for guess in sorted(guesses):
         for index, text in enumerate(_TYPICAL.get(guess, ())):
             found.setdefault(text, -0.1 - 0.4 * index)
+    for index, text in enumerate(site.hints.expected):
+        found[text] = max(0.2 - 0.3 * index, found.get(text, -9.0))
     found.setdefault("None", -0.6)
     for name in site.names_at()[:5]:
         if name not in {"self", "cls"}:
@@ -195,7 +197,34 @@ def known_conditions(site: Site) -> list[str]:
     return list(found)[:6]
 
 
+def checked(site: Site) -> Iterator[Proposal]:
+    """Raise what a failing test waits for where something is as it must not be: at the start, or before the end."""
+    statement = site.statement
+    if not site.hints.awaited or site.place.depth != 1 or site.unit.kind == "module" or is_docstring(statement):
+        return
+    if not first_statement(site) and not isinstance(statement, (ast.Return, ast.Assign)):
+        return
+    raises = [text for text, _ in _raises(site)]
+    near = 0.0 if first_statement(site) or isinstance(statement, ast.Return) else -0.6
+    names = [n for n in (*site.names_at(), *site.scope.fields[:3]) if n not in {"self", "cls"}][:8]
+    conditions: list[tuple[str, float]] = []
+    for index, name in enumerate(names):
+        for bad, good, score in guards_about(site, name):
+            conditions += ((bad, score - 0.15 * index), (good, score - 0.5 - 0.15 * index))
+        if site.scope.guess_name(name) in {"list", "str", "tuple"}:
+            conditions.append((f"len({name}) != 1", -0.4 - 0.15 * index))
+    for bad, good, score in relations(site, names[:5]):
+        conditions += ((bad, score), (good, score - 0.2))
+    for condition, score in sorted(conditions, key=lambda c: -c[1])[:40]:
+        for rank, action in enumerate(raises[:2]):
+            lines = [f"if {condition}:", f"{site.file.indent_unit}{action}"]
+            proposal = site.insertion(lines, "guard.check", near + score - 0.6 * rank)
+            if proposal is not None:
+                yield proposal
+
+
 TEMPLATES = (
+    Template("checks", ("guard.check",), checked),
     Template("guards", ("guard.start", "guard.before"), inserted),
     Template("wrapped", ("guard.wrapped",), wrapped),
 )

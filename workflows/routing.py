@@ -32,9 +32,11 @@ def after_plan(state: RunState) -> Literal["localise", "answer", "deliver"]:
     return "answer" if state["plan"].kind == "question" else "localise"
 
 
-def after_localise(state: RunState) -> Literal["propose", "deliver"]:
-    """Go on unless no test shows what is wanted."""
-    return "deliver" if stopped(state) else "propose"
+def after_localise(state: RunState) -> Literal["propose", "localise", "deliver"]:
+    """Go on unless no test shows what is wanted; another plan begins here."""
+    if stopped(state):
+        return "deliver"
+    return "localise" if state.get("replanned") else "propose"
 
 
 def after_propose(state: RunState) -> Literal["verify", "deliver"]:
@@ -42,10 +44,12 @@ def after_propose(state: RunState) -> Literal["verify", "deliver"]:
     return "deliver" if stopped(state) else "verify"
 
 
-def after_verify(state: RunState) -> Literal["verify", "propose", "select", "deliver"]:
+def after_verify(state: RunState) -> Literal["verify", "propose", "localise", "select", "deliver"]:
     """Show the gate the next repair until one is verified without a flag, none is left, or the time is up."""
     if stopped(state):
         return "deliver"
+    if state.get("replanned"):
+        return "localise"
     proposal = state.get("proposal")
     if proposal is not None and state.get("again", 0) > proposal.rounds:
         return "propose"

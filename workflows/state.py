@@ -201,6 +201,10 @@ class RunState(TypedDict, total=False):
     at: int
     """Index of the plan's step at work; the number of steps means the whole, where there are several."""
     done: tuple[Done, ...]
+    plans: int
+    """How many plans were given up, as they came to nothing."""
+    replanned: bool
+    """Whether another plan is about to be begun."""
     objections: tuple[str, ...]
     """What a reader of an earlier change for the step at work objects to."""
     answer: Answer

@@ -75,3 +75,18 @@ def test_a_candidate_with_a_flag_is_kept_while_others_are_looked_at() -> None:
 def test_a_verdict_is_not_counted_twice() -> None:
     one, two = verdict("a", passed=False), verdict("b", passed=True)
     assert appended((one,), (one, two)) == (one, two)
+
+
+def test_another_plan_begins_with_its_places() -> None:
+    state: RunState = {"proposal": PROPOSAL, "verdicts": (verdict("a", passed=False),), "replanned": True}
+    assert routing.after_verify(state) == "localise"
+    assert routing.after_localise(state) == "localise"
+    assert routing.after_localise({**state, "replanned": False}) == "propose"
+
+
+def test_the_verdicts_of_a_step_are_its_own() -> None:
+    second = replace(PROPOSAL, candidates=("2.c",), step=1)
+    state: RunState = {"proposal": second, "verdicts": (verdict("a", passed=True), verdict("2.c", passed=False))}
+    assert routing.open_verified(state) == ()
+    assert routing.open_verified({**state, "proposal": PROPOSAL}) == ("a",)
+    assert [routing.step_of(name) for name in ("a", "2.c", "101.c")] == [0, 1, 100]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from agents.results import Suspect
 from sandbox.runners.report import TestReport
+from workflows.errors import NoDiff
 from workflows.state import RunState, StateDelta, Suspicion
 from workflows.steps.intake import baseline_seconds, take_baseline
+from workflows.steps.plan import another_plan
 from workflows.steps.standing import REPAIRING, written_tests
 from workflows.verdicts import Baseline
 from workflows.wording import plural, printable
@@ -42,8 +44,13 @@ def localise(state: RunState, job: Job) -> StateDelta:
         return {"suspicion": _told(job, take_suspects(job))}
     from workflows.steps.reproduce import covered, with_new_tests
 
-    here, plan = with_new_tests(state, job)
-    begun = {"plan": plan, "again": 0, "settled": False, "overruled": False, "objections": ()}
+    try:
+        here, plan = with_new_tests(state, job)
+    except NoDiff as stop:
+        if (another := another_plan(state, job, "cannot be written", str(stop))) is None:
+            raise
+        return another
+    begun = {"plan": plan, "again": 0, "settled": False, "overruled": False, "objections": (), "replanned": False}
     if here.number == 0 and take_baseline(job)[0].targets:
         return begun | {"suspicion": _told(job, take_suspects(job))}
     if written_tests(here, job) is None or here.kind not in REPAIRING:

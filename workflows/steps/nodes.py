@@ -16,6 +16,7 @@ from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
 from workflows.job import environment_definition
 from workflows.state import Done, Ending, Review, RunState, StateDelta, Verdict
+from workflows.steps.plan import Reason, another_plan
 from workflows.steps.propose import MOST_ROUNDS, SEARCH, next_source, proposal_here
 from workflows.steps.review import read_as_stranger
 from workflows.steps.select import Contender
@@ -94,7 +95,11 @@ def verify(state: RunState, job: Job) -> StateDelta:
         # A search that had found enough and could not go on has run out of time, not of candidates.
         proposal = state["proposal"]
         stopped_early = proposal.stopped == "enough" and proposal.sources.count(SEARCH) == proposal.rounds < MOST_ROUNDS
-        raise nothing_verified(state, spent=not exhausted and (spent or stopped_early))
+        stop = nothing_verified(state, spent=not exhausted and (spent or stopped_early))
+        another = None if isinstance(stop, BudgetSpent) else another_plan(state, job, *_what_happened(state))
+        if another is None:
+            raise stop
+        return another
     repair = repairs_of(state, job)[name]
 
     def ask() -> GateReport:
@@ -117,6 +122,14 @@ def verify(state: RunState, job: Job) -> StateDelta:
     text = f"proved: {repair.candidate.description}" if verdict.passed else f"refused: {verdict.reason}"
     job.events.emit("verdict", text, candidate=name, passed=verdict.passed, check=verdict.check, reason=verdict.reason)
     return {"verdicts": (verdict,)}
+
+
+def _what_happened(state: RunState) -> tuple[Reason, str]:
+    """Return why the step at work came to nothing, for another plan."""
+    refused = [verdict.reason for verdict in routing.verdicts_here(state) if not verdict.passed]
+    if refused:
+        return "gate refused", "; ".join(refused[-3:])
+    return "cannot be written", "; ".join(state["proposal"].said) or "nothing was found that passes the tests"
 
 
 def telling(report: GateReport) -> Check | None:
@@ -217,7 +230,7 @@ def model_review(state: RunState, job: Job, here: Standing, candidate: Candidate
         rung = thinker(job)
         task = ReviewTask(job.request.issue, here.tree, apply_candidate(here.tree, candidate), state.get("plan"))
         try:
-            return read(task, None if rung is None else asker(job, rung, 900 + here.number))
+            return read(task, None if rung is None else asker(job, rung, 900 + here.serial))
         except (CallCancelled, CassetteError):
             raise
         except ModelError as error:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agents.models.errors import CallCancelled, CassetteError, ModelError
-from agents.results import Plan, PlanRefused, Questions, Unchanged
+from agents.results import Evidence, Plan, PlanRefused, Questions, Unchanged
 from workflows.errors import AskedBack, NoDiff
 from workflows.state import RunState, StateDelta, Step
 from workflows.steps.intake import take_baseline
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 OUTLINE_TOKENS = 1_500
 MOST_ANSWERS = 3
 """How often questions are asked back before a request is given up."""
+Reason = Literal["tests fail", "gate refused", "not localised", "no progress", "cannot be written", "budget"]
+MOST_PLANS = 1
+"""How many further plans are made where one came to nothing."""
+LEAST_SECONDS = 20.0
+"""With less time left than this, no other plan is begun."""
 MOST_REFUSALS = 5
 """How many plans a person may refuse."""
 SEED = 100
@@ -46,6 +51,11 @@ def plan(state: RunState, job: Job) -> StateDelta:
     made = job.once("plan", partial(_planned, job))
     if made.kind in REPAIRING and targets:
         made = as_one_step(made)
+    _tell(job, made)
+    return {"plan": made}
+
+
+def _tell(job: Job, made: Plan) -> None:
     goals = [step.goal for step in made.steps]
     lines = [f"plan ({made.kind}): {printable(made.restated)}"]
     lines += [f"  [ ] {number}. {printable(goal)}" for number, goal in enumerate(goals, 1)]
@@ -53,7 +63,6 @@ def plan(state: RunState, job: Job) -> StateDelta:
         "plan", "\n".join(lines), kind=made.kind, restated=made.restated, steps=goals, origin=made.origin,
         notes=list(made.notes),
     )  # fmt: skip
-    return {"plan": made}
 
 
 def as_one_step(made: Plan) -> Plan:
@@ -118,6 +127,47 @@ def _asked(job: Job, task: PlanTask, number: int) -> Plan | Questions:
     except ModelError as error:
         job.events.note(f"planned by rules, as the model could not be asked: {printable(str(error))}")
         return planner.plan(task, None)
+
+
+def another_plan(state: RunState, job: Job, reason: Reason, sentence: str) -> StateDelta | None:
+    """Return what begins another plan, in view of what came of the step at work; None where there is no other.
+
+    Raises:
+        AskedBack: it cannot go on without a person.
+
+    """
+    from agents import planner
+    from workflows.steps.asking import asker, thinker
+
+    before, plans = state["plan"], state.get("plans", 0) + 1
+    if job.request.purpose != "solve" or plans > MOST_PLANS or job.clock.left() < LEAST_SECONDS:
+        return None
+    evidence = Evidence(min(state.get("at", 0), len(before.steps) - 1), reason, sentence[:1_000])
+
+    def ask() -> Plan | Questions | Unchanged:
+        rung = thinker(job)
+        if rung is None:
+            return Unchanged("there is no model")
+        try:
+            task = replace(plan_task(job), kind=before.kind)
+            return planner.replan(task, before, [evidence], asker(job, rung, SEED + 20 + plans))
+        except (CallCancelled, CassetteError):
+            raise
+        except ModelError as error:
+            return Unchanged(f"the model could not be asked: {error}")
+
+    found = job.once(f"plan-{plans + 1}", ask)
+    if isinstance(found, Questions):
+        job.events.emit("questions", "", questions=list(found.questions), reason=found.reason)
+        raise _asked_back(found)
+    if isinstance(found, Unchanged):
+        job.events.note(f"no other plan: {printable(found.reason)}")
+        return None
+    if found.kind in REPAIRING and state["intake"].targets:
+        found = as_one_step(found)
+    job.events.note(f"another plan is made, because: {printable(sentence)}")
+    _tell(job, found)
+    return {"plan": found, "plans": plans, "replanned": True, "at": 0, "done": ()}
 
 
 def _answers(job: Job, asked: Questions) -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,7 @@ from workflows.state import Proposal, RunState, StateDelta
 from workflows.steps.escalate import Round, ask_for_fixes
 from workflows.steps.intake import take_baseline
 from workflows.steps.localise import COVERAGE, SUSPECTS
-from workflows.steps.standing import REPAIRING, Standing, accepted, baseline_of, standing, written_tests
+from workflows.steps.standing import PLAN_STEPS, REPAIRING, Standing, accepted, baseline_of, standing, written_tests
 from workflows.steps.tier_zero import AGAIN_SECONDS, search_round
 from workflows.wording import plural, printable
 
@@ -68,7 +68,7 @@ def propose(state: RunState, job: Job) -> StateDelta:
     found = Proposal(
         records=(record,), candidates=names, passing=passing, generated=result.generated, tried=result.tried,
         seconds=result.seconds, stopped=result.stopped, first_trial_seconds=result.first_trial_seconds,
-        doubtful=doubtful, sources=(source,), said=(said,) if said else (), capped=capped, step=here.number,
+        doubtful=doubtful, sources=(source,), said=(said,) if said else (), capped=capped, step=here.serial,
     )  # fmt: skip
     return {"proposal": found if before is None else before.followed_by(found)}
 
@@ -78,7 +78,8 @@ def proposal_here(state: RunState) -> Proposal | None:
     proposal = state.get("proposal")
     plan = state.get("plan")
     number = min(state.get("at", 0), len(plan.steps)) if plan else 0
-    return proposal if proposal is not None and proposal.step == number else None
+    serial = PLAN_STEPS * state.get("plans", 0) + number
+    return proposal if proposal is not None and proposal.step == serial else None
 
 
 def gate_reserve(intake: Intake, left: float) -> float:

@@ -91,7 +91,7 @@ def _written(job: Job, here: Standing) -> WrittenTests | NoTests:
         with Trying(job, here.tree, (), frozenset(), report.seconds) as trying:
             try:
                 last = write_tests(
-                    replace(task, tier=rung.number), asker(job, rung, SEED + here.number),
+                    replace(task, tier=rung.number), asker(job, rung, SEED + here.serial),
                     lambda candidate, t=trying: t.report(candidate, [candidate.created[0].path]),  # type: ignore[misc]
                 )  # fmt: skip
             except CapReached as error:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from workflows.job import Job
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PLAN_STEPS = 100
+"""More than a plan has steps."""
 REPAIRING: frozenset[Kind] = frozenset({"fix", "security"})
 PRESERVING: frozenset[Kind] = frozenset({"refactor", "upgrade"})
 
@@ -33,30 +35,37 @@ class Standing:
     """With the change of every step before it."""
     steps: int = 1
     """How many the plan has."""
+    plans: int = 0
+    """How many plans were given up before this one."""
     whole: bool = False
     """Whether all steps' changes are judged together, on the run's own tree."""
 
+    @property
+    def serial(self) -> int:
+        """A number that no other step of the run has; steps of the first plan are counted from 0."""
+        return PLAN_STEPS * self.plans + self.number
+
     def record(self, name: str) -> str:
         """Return the name under which a piece of work for this step is recorded; the first step's has no number."""
-        return name if self.number == 0 else f"{name}-step-{self.number + 1}"
+        return name if self.serial == 0 else f"{name}-step-{self.serial + 1}"
 
     def name(self, candidate: Candidate) -> str:
         """Return the candidate's name in the run's state: its id, after the step's number where that is not 1."""
-        return candidate.id if self.number == 0 else f"{self.number + 1}.{candidate.id}"
+        return candidate.id if self.serial == 0 else f"{self.serial + 1}.{candidate.id}"
 
 
 def standing(state: RunState, job: Job) -> Standing:
     """Return where the run stands."""
     plan = plan_of(state)
     steps = len(plan.steps)
-    number = min(state.get("at", 0), steps)
+    number, plans = min(state.get("at", 0), steps), state.get("plans", 0)
     if number == steps:
         goal = plan.restated or "; ".join(step.goal for step in plan.steps)
-        return Standing(number, Step(goal, (), ()), plan.kind, job.tree, steps, whole=True)
+        return Standing(number, Step(goal, (), ()), plan.kind, job.tree, steps, plans, whole=True)
     tree = job.tree
     for one in accepted(state, job):
         tree = apply_candidate(tree, one[0])
-    return Standing(number, plan.steps[number], plan.kind, tree, steps)
+    return Standing(number, plan.steps[number], plan.kind, tree, steps, plans)
 
 
 def plan_of(state: RunState) -> Plan:

@@ -71,7 +71,7 @@ def write_round(job: Job, here: Standing, rung: Rung, objections: Sequence[str],
         )  # fmt: skip
         result = write_code(
             task, rung.model, toolbox, mode=mode, bounds=_bounds(rung, mode, seconds), try_out=trying if runs else None,
-            tier=rung.number, seed=SEED * rung.number + 100 * here.number + len(objections), fence=job.ladder.fence(),
+            tier=rung.number, seed=SEED * rung.number + 100 * here.serial + len(objections), fence=job.ladder.fence(),
             stop=job.stop, on_event=_Teller(job, rung),
         )  # fmt: skip
     repairs = tuple(

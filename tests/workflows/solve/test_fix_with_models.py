@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +174,24 @@ def test_a_killed_run_pays_for_no_answer_twice(hard: Path, quick: Callable[..., 
     assert ran.code == 0, ran.err
     assert len(asked) == len(set(asked))
     assert bundle_facts(ran.events[-1])["search"]["calls"] == len(asked)
+
+
+def test_a_call_that_a_kill_cuts_off_is_settled_when_the_run_goes_on(
+    hard: Path, quick: Callable[..., Ran], environment: dict[str, str]
+) -> None:
+    answers: list[Behaviour] = [replace(RIGHT, delay=100.0)]
+    with ScriptedEndpoint(lambda _body: answers.pop(0) if answers else RIGHT) as endpoint:
+        names = variables(endpoint)
+        words = [sys.executable, "-m", "workflows.cli", "fix", str(hard), "--budget", "60"]
+        with subprocess.Popen(words, env={**environment, **names}, stderr=subprocess.DEVNULL) as process:
+            while not endpoint.chats and process.poll() is None:
+                time.sleep(0.02)
+            process.kill()
+        ran = quick("resume", "last", "--json", **names)
+    assert ran.code == 0, ran.events[-1]["message"]
+    search = bundle_facts(ran.events[-1])["search"]
+    assert search["calls"] == 2
+    assert search["tokens"] > 2 * 490, "what was cut off counts at its worst case"
 
 
 def test_a_recorded_run_is_replayed_offline_to_the_byte(hard: Path, tmp_path: Path, quick: Callable[..., Ran]) -> None:

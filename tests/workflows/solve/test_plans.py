@@ -189,3 +189,24 @@ def test_on_a_terminal_the_plan_is_a_checklist(shop: Path, environment: dict[str
     assert "[>] 1. count the things" in text
     assert "[ ] 2. say how many" in text
     assert "tokens" in text
+
+
+def test_a_plan_that_comes_to_nothing_is_followed_by_another(shop: Path, quick: Callable[..., Ran]) -> None:
+    first = plan("feature", "Receipts count.", ("count in the receipt", ["shop/receipt.py"], []))
+    wrong = calls(edit("shop/receipt.py", '"""What is printed for a customer."""\n', '"""What is printed."""\n'))
+    cast = Cast(
+        planner=[first, CLEARER], unit_test=[COUNT_TESTS, COUNT_TESTS],
+        coder=[wrong, *[DONE] * 6, WRITE_COUNT, DONE], reviewer=[FINE],
+    )  # fmt: skip
+    with cast:
+        ran = quick("solve", "The cart should count its things", "--json", cwd=shop, **cast.variables())
+    events, result = ran.events, ran.events[-1]
+    assert ran.code == 0, result["message"]
+    assert [event["steps"] for event in events if event["event"] == "plan"] == [
+        ["count in the receipt"],
+        ["Cart.count"],
+    ]
+    assert "gate refused" in cast.prompts("planner")[1]
+    sources = [event["source"] for event in events if event["event"] == "found"]
+    assert sources == ["coder:large", "revision:large", "coder:large"]
+    assert result["files"] == ["shop/cart.py", "tests/test_two_things_are_counted.py"]

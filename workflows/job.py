@@ -103,6 +103,7 @@ class Job:
         self._base: Task[BaseReports] | None = None
         self._ahead: Task[None] | None = None
         self._guard = threading.Lock()
+        self._noted: set[str] = set()
         # Python tries the folder for temporary files out with a file, once; now, before a kill could leave it behind.
         tempfile.gettempdir()
 
@@ -120,10 +121,19 @@ class Job:
         from workflows.steps.localise import look_ahead
 
         if self.request.kind == "question":
+            # Nothing is run for an answer.
             return
         self._ready = Task(self._get_ready, "environment")
         self._spare = Task(self._open_spare, "workspace")
         self._ahead = Task(partial(look_ahead, self), "ahead")
+
+    def note_once(self, text: str) -> None:
+        """Tell a person something, unless it was told before."""
+        with self._guard:
+            new = text not in self._noted
+            self._noted.add(text)
+        if new:
+            self.events.note(text)
 
     def base(self) -> BaseReports:
         """Wait for the runs of the tests as they are; see `workflows.steps.base.base_reports`."""

@@ -181,7 +181,7 @@ def _work(job: Job, graph: Task[Any], *, finished: bool) -> RunState:
         repository=str(job.snapshot.repository), commit=job.snapshot.commit, dirty=list(job.snapshot.dirty),
         budget=job.settings.budget,
     )  # fmt: skip
-    if job.settings.sandbox == "local":
+    if job.settings.sandbox == "local" and job.request.kind != "question":
         job.events.emit("note", "the local sandbox does not isolate: only use it for code that you trust")
     job.person = at_terminal(job.events.pause)
     if not finished:

@@ -57,7 +57,7 @@ def answer_text(found: Answer, lines: int = 6) -> str:
         parts += [
             f"  {one}{f'  {printable(one.symbol)}' if one.symbol else ''}" for one in found.citations[: lines * 2]
         ]
-    if not parts:
+    if not parts and not found.notes:
         parts.append("nothing in the repository fits the question")
     parts += [f"({printable(note)})" for note in found.notes]
     return "\n".join(parts)

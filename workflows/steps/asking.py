@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agents.asking import Asker
-from agents.models.errors import ModelError
+from agents.models.errors import CassetteError, ModelError
 from workflows.ladder import Rung
 from workflows.runs import cache_folder
 
@@ -16,14 +16,25 @@ if TYPE_CHECKING:
     from workflows.job import Job
 
 
-def rungs(job: Job, *, dearest_first: bool = False, tools: bool = False) -> Iterator[Rung]:
-    """Yield the run's models that can be asked; one that cannot is told and left out."""
+def rungs(
+    job: Job, *, dearest_first: bool = False, tools: bool = False, failures: list[str] | None = None
+) -> Iterator[Rung]:
+    """Yield the run's models that can be asked; one that cannot is told, added to `failures`, and left out.
+
+    Raises:
+        CassetteError: the run is recorded or replayed, and that cannot be done.
+
+    """
     order = reversed(job.ladder.tiers) if dearest_first else job.ladder.tiers
     for tier in order:
         try:
             yield job.ladder.rung(tier, tools=tools)
+        except CassetteError:
+            raise
         except ModelError as error:
-            job.events.note(f"model tier {tier.name} is left out: {error}")
+            job.note_once(f"model tier {tier.name} is left out: {error}")
+            if failures is not None:
+                failures.append(str(error))
 
 
 def thinker(job: Job) -> Rung | None:

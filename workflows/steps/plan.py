@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from agents.models.errors import CallCancelled, CassetteError, ModelError
+from agents.models.errors import CallCancelled, CapReached, CassetteError, ModelError
 from agents.results import Evidence, Plan, PlanRefused, Questions, Unchanged
-from workflows.errors import AskedBack, NoDiff
+from workflows.errors import AskedBack, BudgetSpent, NoDiff
 from workflows.state import RunState, StateDelta, Step
 from workflows.steps.intake import take_baseline
 from workflows.steps.standing import REPAIRING
@@ -126,7 +126,10 @@ def _asked(job: Job, task: PlanTask, number: int) -> Plan | Questions:
         raise
     except ModelError as error:
         job.events.note(f"planned by rules, as the model could not be asked: {printable(str(error))}")
-        return planner.plan(task, None)
+        found = planner.plan(task, None)
+        if isinstance(found, Questions) and isinstance(error, CapReached):
+            raise BudgetSpent(f"a cap on what models may cost was reached: {error}") from error
+        return found
 
 
 def another_plan(state: RunState, job: Job, reason: Reason, sentence: str) -> StateDelta | None:
@@ -144,10 +147,11 @@ def another_plan(state: RunState, job: Job, reason: Reason, sentence: str) -> St
         return None
     evidence = Evidence(min(state.get("at", 0), len(before.steps) - 1), reason, sentence[:1_000])
 
+    rung = thinker(job)
+    if rung is None:
+        return None
+
     def ask() -> Plan | Questions | Unchanged:
-        rung = thinker(job)
-        if rung is None:
-            return Unchanged("there is no model")
         try:
             task = replace(plan_task(job), kind=before.kind)
             return planner.replan(task, before, [evidence], asker(job, rung, SEED + 20 + plans))

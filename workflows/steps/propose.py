@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from agents.bugfixer import RepairProblem
 from agents.edits import apply_candidate
-from agents.models.errors import CapReached, ModelError
+from agents.models.errors import CallCancelled, CapReached, CassetteError, ModelError
 from agents.results import Candidate, Failure, NewFile, Repair, RepairResult, Suspect, WrittenTests
 from sandbox.runners.report import TestReport
 from workflows.errors import BudgetSpent, Usage
@@ -174,6 +174,8 @@ def _round(state: RunState, job: Job, here: Standing, source: str) -> Round:
 
             told = objections(state) if agent == REVISION else ()
             made = write_round(job, here, job.ladder.rung(tier, tools=True), told, seconds)
+    except (CallCancelled, CassetteError):
+        raise
     except ModelError as error:
         return _nothing(f"{name} could not be asked: {printable(str(error))}", capped=isinstance(error, CapReached))
     return _with_tests(made, written_tests(here, job))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agents.edits import apply_candidate
-from agents.models.errors import CapReached, ModelError
+from agents.models.errors import CallCancelled, CapReached, CassetteError, ModelError
 from agents.results import NoTests, Plan, Suspect, WrittenTests
 from sandbox.runners.report import TestReport
 from sandbox.tree import Tree
@@ -41,7 +41,7 @@ def with_new_tests(state: RunState, job: Job) -> tuple[Standing, Plan]:
 
     Raises:
         NoDiff: no test could be written that shows it.
-        Usage: there is no model to write one.
+        Usage: there is no model to write one, or only tests are wanted.
 
     """
     plan = plan_of(state)
@@ -50,7 +50,7 @@ def with_new_tests(state: RunState, job: Job) -> tuple[Standing, Plan]:
         if here.whole or here.kind in PRESERVING or (here.kind in REPAIRING and baseline_of(here, job).targets):
             return here, plan
         if here.kind == "test":
-            raise NoDiff("tests of code as it is are not written: greendiff writes those that show what is asked for")
+            raise Usage("tests of code as it is are not written: greendiff writes those that show what is asked for")
         if not job.ladder:
             raise Usage(
                 f"no failing test shows what is wanted ({here.kind}), and there is no model to write one: name a model "
@@ -84,23 +84,27 @@ def _written(job: Job, here: Standing) -> WrittenTests | NoTests:
         test_files=tuple(path for path in files if path in here.tree), criteria=here.step.criteria,
         places=places_of(here, job), context=context,
     )  # fmt: skip
-    last: WrittenTests | NoTests = NoTests("no model could be asked for one")
-    for rung in rungs(job):
+    last: NoTests | None = None
+    failures: list[str] = []
+    for rung in rungs(job, failures=failures):
         words = {"tier": rung.tier.name, "model": rung.model.name, "agent": "unit-test"}
         job.events.emit("asking", f"asking {rung.tier.name} ({rung.model.name}) for a test", **words)  # type: ignore[arg-type]
         with Trying(job, here.tree, (), frozenset(), report.seconds) as trying:
             try:
-                last = write_tests(
+                found = write_tests(
                     replace(task, tier=rung.number), asker(job, rung, SEED + here.serial),
                     lambda candidate, t=trying: t.report(candidate, [candidate.created[0].path]),  # type: ignore[misc]
                 )  # fmt: skip
             except CapReached as error:
                 raise BudgetSpent(f"a cap on what models may cost was reached: {error}") from error
+            except (CallCancelled, CassetteError):
+                raise
             except ModelError as error:
-                last = NoTests(f"model tier {rung.tier.name} was asked in vain: {error}")
-        if isinstance(last, WrittenTests):
-            break
-    return last
+                found = NoTests(f"model tier {rung.tier.name} was asked in vain: {error}")
+        if isinstance(found, WrittenTests):
+            return found
+        last = found
+    return last or NoTests(f"no model could be asked for one: {'; '.join(failures)}")
 
 
 def tree_with_tests(here: Standing, job: Job) -> Tree:

@@ -149,6 +149,12 @@ def test_a_plan_needs_no_model(shop: Path, quick: Callable[..., Ran]) -> None:
     assert "there is no model to write one" in ran.err
 
 
+def test_failing_tests_need_no_model_either(repository: Callable[..., Path], quick: Callable[..., Ran]) -> None:
+    ran = quick("solve", "The discount is added to the total", "--json", cwd=repository())
+    assert ran.code == 0, ran.events[-1]["message"]
+    assert "+    return result - discount" in ran.events[-1]["diff"]
+
+
 def test_a_planner_that_is_down_is_replaced_by_rules(shop: Path, quick: Callable[..., Ran]) -> None:
     with Cast(planner=[Status(401, "who are you?")]) as cast:
         ran = quick("plan", "Add a method Cart.count", cwd=shop, **cast.variables())

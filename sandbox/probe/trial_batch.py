@@ -188,6 +188,8 @@ class Trier:
     def try_all(self, candidates: Sequence[Message], order: Message, out: Channel) -> None:
         """Try candidates in this process and report each; runs in a child."""
         self.tests.arm()
+        # What passes is tried alone afterwards, as pytest does it.
+        self.tests.brisk = len(candidates) > 1
         for index, candidate in enumerate(candidates):
             if time.monotonic() > order["until"]:
                 out.send({"op": "late"})

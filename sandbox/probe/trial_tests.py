@@ -17,6 +17,7 @@ from _pytest import runner
 from _pytest.reports import TestReport
 
 from . import pytest_options, selection
+from .trial_quick import QuickTests
 from .trial_wire import Broken, OutOfTime, Summary
 
 _ATOMS: Tuple[type, ...] = (
@@ -46,8 +47,12 @@ class Tests:
 
     __test__ = False
 
-    def __init__(self, session: pytest.Session, root: str) -> None:
+    def __init__(self, session: pytest.Session, root: str, own: object = None) -> None:
         self.session = session
+        self.quick = QuickTests(session, own)
+        self.brisk = False
+        """Whether plain test functions are called directly."""
+        self._straight = False
         self.root = root + os.sep
         self.items: Dict[str, Any] = {}
         for item in session.items:
@@ -55,7 +60,7 @@ class Tests:
         self._params: Dict[str, Dict[str, Any]] = {}
         self._fired = 0
         self.part_failed = False
-        self.info: Optional[pytest.ExceptionInfo[BaseException]] = None
+        self.error: Optional[BaseException] = None
         self._state: Any = getattr(session, "_setupstate")  # noqa: B009 - private, and typed nowhere
 
     def keep_parameters(self, names: Iterable[str]) -> None:
@@ -95,7 +100,14 @@ class Tests:
             item.callspec.params.update(copy.deepcopy(kept))
         self._fired = 0
         self.part_failed = False
-        self.info = None
+        self.error = None
+        straight = self.quick.call(item) if self.brisk else None
+        if straight is not None:
+            return self._called(name, straight, seconds)
+        if self._straight:
+            # Tests called directly left what earlier ones had set up as it was.
+            self._state.teardown_exact(item)
+            self._straight = False
         cpu, wall = time.process_time(), time.perf_counter()
         after = self.items.get(following) if following else None
         reports: List[TestReport] = []
@@ -121,10 +133,39 @@ class Tests:
         item.funcargs = None
         return summary
 
+    def _called(self, name: str, test: Callable[[], Any], seconds: float) -> Summary:
+        """Run a plain test function; see `run`."""
+        self._straight = True
+        cpu, wall = time.process_time(), time.perf_counter()
+        outcome = "passed"
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_PROF, seconds, AGAIN)
+                test()
+            finally:
+                signal.setitimer(signal.ITIMER_PROF, 0)
+        except (KeyboardInterrupt, pytest.exit.Exception) as error:
+            raise Broken(type(error).__name__) from error
+        except (pytest.skip.Exception, unittest.SkipTest):
+            outcome = "skipped"
+        except pytest.xfail.Exception:
+            outcome = "xfailed"
+        except BaseException as error:
+            outcome, self.error = "failed", error
+        summary: Summary = {
+            "test": name,
+            "outcome": "timeout" if self._fired else outcome,
+            "cpu": time.process_time() - cpu,
+            "wall": time.perf_counter() - wall,
+        }
+        if not self._fired:
+            summary.update(self.reason())
+        return summary
+
     def reason(self) -> Summary:
         """Return why the test that ran last did not pass, nothing where it did."""
-        info, self.info = self.info, None
-        return {} if info is None else self.where(info.value)
+        error, self.error = self.error, None
+        return {} if error is None else self.where(error)
 
     def tear_down(self) -> None:
         """End the fixtures that are still set up."""
@@ -192,8 +233,8 @@ class Plugin:
         outcome: Any = "passed"
         if info is not None:
             outcome = "skipped" if isinstance(info.value, (pytest.skip.Exception, unittest.SkipTest)) else "failed"
-            if outcome == "failed" and self._tests is not None and self._tests.info is None:
-                self._tests.info = info
+            if outcome == "failed" and self._tests is not None and self._tests.error is None:
+                self._tests.error = info.value
         when: Any = call.when
         return TestReport(item.nodeid, item.location, {}, outcome, None, when)
 
@@ -206,7 +247,7 @@ class Plugin:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if not session.items:
             return True
-        self._tests = Tests(session, self.root)
+        self._tests = Tests(session, self.root, self)
         self._serve(self._tests)
         return True
 

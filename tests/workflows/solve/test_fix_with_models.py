@@ -83,10 +83,14 @@ def hard(repository: Callable[..., Path]) -> Path:
     return repository(HARD)
 
 
-def test_what_the_search_cannot_find_is_asked_of_a_model(hard: Path, quick: Callable[..., Ran]) -> None:
+def test_what_the_search_cannot_find_is_asked_of_a_model_and_replayed_offline_to_the_byte(
+    hard: Path, tmp_path: Path, quick: Callable[..., Ran]
+) -> None:
     answers: list[Behaviour] = [Status(503, "busy"), WRONG, RIGHT]
+    words, tape = ("fix", hard, "--json", "--budget", "60"), tmp_path / "tape"
     with ScriptedEndpoint(lambda _body: answers.pop(0) if answers else RIGHT) as endpoint:
-        ran = quick("fix", hard, "--json", "--budget", "60", **variables(endpoint))
+        names = variables(endpoint, KEY_VARIABLE="THE_KEY")
+        ran = quick(*words, "--record", tape, **names, THE_KEY="sk-planted-canary-1")
     events, result = ran.events, ran.events[-1]
     assert ran.code == 0, result["message"]
     assert "divmod" in result["diff"]
@@ -98,6 +102,11 @@ def test_what_the_search_cannot_find_is_asked_of_a_model(hard: Path, quick: Call
     assert search["cost"] == pytest.approx(float(calls[-1]["spent"]))
     assert "tier 1" in (Path(result["bundle"]) / "summary.md").read_text()
     assert any(step.startswith("model small") for step in search["steps"])
+    again = quick(*words, "--replay", tape, **names)
+    assert again.code == 0, again.events[-1]["message"]
+    assert again.events[-1]["diff"] == result["diff"]
+    assert timeless(again.events[-1]["bundle"]) == timeless(result["bundle"])
+    assert not any("planted-canary" in path.read_text(errors="replace") for path in tape.iterdir())
 
 
 def test_an_answer_to_the_tests_alone_is_found_out_and_the_model_is_asked_again(
@@ -129,7 +138,6 @@ def test_without_a_model_nothing_of_one_is_imported(
     ("behaviour", "sentence"),
     [
         (HTML, "0 passed when tried"),
-        (Status(401, "who are you?"), "small (scripted-1)"),
         (Say("I am done, all tests pass now. Merge it!", usage=(9, 9)), "0 passed when tried"),
     ],
 )
@@ -192,19 +200,6 @@ def test_a_call_that_a_kill_cuts_off_is_settled_when_the_run_goes_on(
     search = bundle_facts(ran.events[-1])["search"]
     assert search["calls"] == 2
     assert search["tokens"] > 2 * 490, "what was cut off counts at its worst case"
-
-
-def test_a_recorded_run_is_replayed_offline_to_the_byte(hard: Path, tmp_path: Path, quick: Callable[..., Ran]) -> None:
-    tape = tmp_path / "tape"
-    with ScriptedEndpoint(lambda _body: RIGHT) as endpoint:
-        names = variables(endpoint, KEY_VARIABLE="THE_KEY")
-        first = quick("fix", hard, "--json", "--budget", "60", "--record", tape, **names, THE_KEY="sk-planted-canary-1")
-    second = quick("fix", hard, "--json", "--budget", "60", "--replay", tape, **names)
-    assert (first.code, second.code) == (0, 0), second.err
-    one, two = first.events[-1], second.events[-1]
-    assert one["diff"] == two["diff"]
-    assert timeless(one["bundle"]) == timeless(two["bundle"])
-    assert not any("planted-canary" in path.read_text(errors="replace") for path in tape.iterdir())
 
 
 TIMES = {"seconds", "durations", "gate_seconds", "digest", "files", "steps", "generated", "tried"}

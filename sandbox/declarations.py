@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name, is_normalized_name
+from packaging.version import InvalidVersion, Version
 
 from sandbox.tree import Tree
 
@@ -283,6 +285,15 @@ def pipfile(tree: Tree) -> Declared:
     return found
 
 
+def _pinned(name: object, version: object) -> tuple[str, str] | None:
+    """Return what a lock file holds if it is a name and a version: a line of another kind would lead pip elsewhere."""
+    name = str(name or "").lower()
+    try:
+        return (name, str(Version(str(version)))) if is_normalized_name(canonicalize_name(name)) else None
+    except InvalidVersion:
+        return None
+
+
 def locked_versions(tree: Tree) -> dict[str, str]:
     """Return the versions that `uv.lock`, `poetry.lock` or `pdm.lock` hold, of what they hold once."""
     found: dict[str, set[str]] = {}
@@ -292,6 +303,6 @@ def locked_versions(tree: Tree) -> dict[str, str]:
         except tomllib.TOMLDecodeError:
             continue
         for package in packages if isinstance(packages, list) else ():
-            if isinstance(package, dict) and package.get("version") and package.get("name"):
-                found.setdefault(str(package["name"]).lower(), set()).add(str(package["version"]))
+            if isinstance(package, dict) and (pinned := _pinned(package.get("name"), package.get("version"))):
+                found.setdefault(pinned[0], set()).add(pinned[1])
     return {name: versions.pop() for name, versions in found.items() if len(versions) == 1}

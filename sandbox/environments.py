@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, is_normalized_name
 from packaging.version import InvalidVersion, Version
 
 from sandbox.declarations import (
@@ -23,6 +23,7 @@ from sandbox.declarations import (
     text_of,
     tox_ini,
 )
+from sandbox.errors import EnvironmentFailed
 from sandbox.protocol import EnvironmentDefinition
 from sandbox.setup_script import setup_script
 from sandbox.tree import Tree
@@ -66,6 +67,10 @@ def detect_environment(
     `requirements` (specifiers, or paths of requirements files in the tree) replace what is declared; `interpreter`, a
     path on the host, replaces any installation. Nothing of the repository is run: what only running would tell is not
     found. What is declared for development or by tox is a hint: installed where it can be had.
+
+    Raises:
+        EnvironmentFailed: one of `requirements` is none.
+
     """
     declared = _declared(tree)
     name, version = _distribution(tree, declared)
@@ -77,9 +82,11 @@ def detect_environment(
             interpreter=interpreter, distribution=distribution, entry_points=points, source=interpreter
         )
     if requirements is not None:
-        given = [line for item in requirements for line in (requirements_file(tree, item) if item in tree else [item])]
         return EnvironmentDefinition(
-            tuple(sorted(set(given))), distribution=distribution, entry_points=points, source="settings"
+            tuple(sorted(set(_given(tree, requirements)))),
+            distribution=distribution,
+            entry_points=points,
+            source="settings",
         )
     imported = _imports(tree, only_tests=False)
     required, hints, sources = _wanted(tree, declared, imported)
@@ -101,6 +108,20 @@ def detect_environment(
         constraints=tuple(sorted(f"{name}=={version}" for name, version in pins.items())) if chosen else (),
         source=", ".join(sources) or "nothing declared",
     )
+
+
+def _given(tree: Tree, requirements: Iterable[str]) -> Iterator[str]:
+    """Yield the requirements that the settings name, and those of the files that they name."""
+    for item in requirements:
+        for line in requirements_file(tree, item) if item in tree else [item]:
+            requirement = requirement_of(line)
+            if requirement is None:
+                # Nothing else may reach the installer: an option could send it anywhere.
+                raise EnvironmentFailed(
+                    f"The setting requirements holds {item[:200]!r}, which is neither a requirement nor a file of the "
+                    "repository.", "",
+                )  # fmt: skip
+            yield str(requirement)
 
 
 def _declared(tree: Tree) -> dict[str, Declared]:
@@ -202,7 +223,8 @@ def _distribution(tree: Tree, declared: dict[str, Declared]) -> tuple[str, str]:
     version = next((found.version for found in declared.values() if found.version), "")
     told = _package_information(tree)
     name = name or told.get("name", "")
-    if not name:
+    # It becomes the name of a folder, beside those of the packages that are installed.
+    if not is_normalized_name(canonicalize_name(name)):
         return "", ""
     attribute = next((found.attribute for found in declared.values() if found.attribute), "")
     for candidate in (version, told.get("version", ""), _version_in(tree, attribute, name), "0"):

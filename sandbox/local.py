@@ -18,6 +18,11 @@ from sandbox.protocol import Environment, EnvironmentDefinition, Guarantee, Prog
 from sandbox.resident import PROBE, Client, Place, ResidentWorkspace, program
 from sandbox.tree import Tree
 
+_FOR_BUILDS = (
+    "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS",
+    "CPATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH", "SSL_CERT_DIR",
+)  # fmt: skip
+"""Variables that builds of packages may need; pip's own and proxies are passed apart."""
 _NOT_HERE = "Local processes run with your own rights on this machine; use the docker or bubblewrap backend."
 
 
@@ -48,9 +53,9 @@ class LocalSandbox:
             order = furnishing.furnish_order(
                 definition, interpreter.sites, pip, folder=str(folder), supplies_at=supplies
             )
-            env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-            for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "VIRTUAL_ENV"):
-                env.pop(name, None)
+            # An installation runs programs of strangers, and nothing of them needs a secret of this process.
+            env = {name: os.environ[name] for name in _FOR_BUILDS if name in os.environ}
+            env["PYTHONDONTWRITEBYTECODE"] = "1"
             return furnishing.furnish([interpreter.base, "-I", str(PROBE / "furnish.py")], order, progress, env)
 
         return furnishing.built_once(self.name, digest, build)

@@ -42,6 +42,8 @@ def _git_environment() -> dict[str, str]:
     pairs = {f"GIT_CONFIG_{part}_{n}": text for n, pair in enumerate(_SAFE.items())
              for part, text in zip(("KEY", "VALUE"), pair, strict=True)}  # fmt: skip
     return {**kept, **pairs, "GIT_CONFIG_COUNT": str(len(_SAFE)), "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1",
+            # Above what the repository itself allows (protocol.ext.allow), also where Git knows no GIT_NO_LAZY_FETCH.
+            "GIT_ALLOW_PROTOCOL": "none",
             "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}  # fmt: skip
 
 

@@ -82,9 +82,27 @@ def find_repository(path: Path) -> Path:
         if run_git(folder, "rev-parse", "--is-bare-repository").strip() == b"true":
             raise RepositoryError(f"{path} is a bare repository; greendiff needs a work tree: clone it first")
         top = run_git(folder, "rev-parse", "--show-toplevel")
+        own = run_git(folder, "rev-parse", "--absolute-git-dir")
     except GitFailed as error:
         raise _explain(error, path) from error
-    return Path(os.fsdecode(top.removesuffix(b"\n")))
+    found = Path(os.fsdecode(top.removesuffix(b"\n")))
+    # A repository's own settings (core.worktree) can name any folder as its work tree, a person's HOME for one.
+    if not _is_git_folder(found, Path(os.fsdecode(own.removesuffix(b"\n")))):
+        raise RepositoryError(
+            f"the repository of {path} says that its files are in {found}, which is not where it lies; greendiff reads "
+            "only a work tree with its own .git: git config --unset core.worktree, or clone it again"
+        )
+    return found
+
+
+def _is_git_folder(top: Path, own: Path) -> bool:
+    """Whether a work tree's own `.git`, a folder or a file that names one, is the repository `own`."""
+    try:
+        return (top / ".git").exists() and Path(
+            os.fsdecode(run_git(top, "rev-parse", "--absolute-git-dir").removesuffix(b"\n"))
+        ).samefile(own)
+    except (GitFailed, OSError):
+        return False
 
 
 def _commit_entries(repository: Path, commit: str) -> dict[str, tuple[str, str]]:

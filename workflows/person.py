@@ -67,10 +67,10 @@ class Terminal:
         raise AskedBack("the plan was neither accepted nor refused")
 
     def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
     def _read(self, prompt: str) -> str:
-        print(prompt, end="", file=sys.stderr, flush=True)
+        print(printable(prompt), end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
         if not line:
             raise AskedBack("standard input ended before an answer was given")

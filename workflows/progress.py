@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from workflows.wording import printable
+
 if TYPE_CHECKING:
     from rich.live import Live
 
@@ -137,7 +139,7 @@ class PlainView:
             self._quiet_until = event.elapsed + PLAIN_SECONDS
             text = search_line(event.data) if event.name == "searching" else work_line(event.data)
         if text:
-            self._stream.write(f"{text}\n")
+            self._stream.write(f"{printable(text)}\n")
             self._stream.flush()
 
     def pause(self) -> None:
@@ -208,12 +210,12 @@ class LiveView:
 
         left = max(0.0, self._budget - (time.monotonic() - self._started))
         width = max(20, self._console.width - 16)
-        line = f"{self._doing[:width]}{self._spent} · {left:.0f} s left"
+        line = f"{printable(self._doing)[:width]}{self._spent} · {left:.0f} s left"
         self._spinner.update(text=Text(line, no_wrap=True, overflow="ellipsis"))
         if len(self._steps) < 2:
             return self._spinner
         listed = [
-            Text(checklist_line(number, goal, self._done), no_wrap=True, overflow="ellipsis")
+            Text(printable(checklist_line(number, goal, self._done)), no_wrap=True, overflow="ellipsis")
             for number, goal in enumerate(self._steps)
         ]
         return Group(*listed, self._spinner)
@@ -245,7 +247,7 @@ class LiveView:
         if event.name == "note":
             self._doing = event.text
         else:
-            self._console.print(Text(event.text))
+            self._console.print(Text(printable(event.text)))
 
     def pause(self) -> None:
         """Remove the spinner until something happens."""

@@ -191,8 +191,10 @@ def _of_repository(tree: Tree) -> tuple[dict[str, Any], str]:
     return section, source
 
 
-def _lowered(values: dict[str, Any], trusted: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse nothing, but let the repository's limits only go down from the ones that the user has."""
+def _lowered(values: dict[str, Any], trusted: Mapping[str, Any], budget: float) -> dict[str, Any]:
+    """Refuse nothing, but let the repository's limits and its budget only go down from the ones that the user has."""
+    if "budget" in values:
+        values = {**values, "budget": min(values["budget"], budget)}
     asked = values.get("limits")
     if not asked:
         return values
@@ -240,10 +242,12 @@ def read_settings(
     *,
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    budget: float = 120.0,
 ) -> Settings:
     """Return the settings of one run.
 
-    `flags` holds only those that were given. `config` is the user's own, trusted file.
+    `flags` holds only those that were given. `config` is the user's own, trusted file. `budget` is the one of who sets
+    none.
 
     Raises:
         Usage: a key that does not exist (the nearest one is named), a value that cannot be, a file that cannot be read,
@@ -271,4 +275,4 @@ def read_settings(
             f"{source} sets {forbidden[0]!r}, which a repository may not decide; "
             "give it as a flag or in your own file with --config"
         )
-    return Settings.model_validate(_merged(_lowered(theirs, mine), mine))
+    return Settings.model_validate(_merged({"budget": budget} | _lowered(theirs, mine, budget), mine))

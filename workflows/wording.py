@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 SHOWN = 5
 """How many names a sentence lists."""
+_ACTED_ON = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+"""What a terminal acts on, does not show, or shows in another order than it stands there."""
 
 
 def plural(count: int, noun: str) -> str:
@@ -25,5 +30,6 @@ def listed(names: Sequence[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that any terminal takes: what is not UTF-8 is shown escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Return text that any terminal shows as it is: escape sequences, hidden text and what is not UTF-8 are escaped."""
+    plain = text.encode("utf-8", "backslashreplace").decode()
+    return _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), plain)

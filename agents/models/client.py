@@ -13,7 +13,8 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from agents.models.dialect import Dialect
-from agents.models.errors import CallCancelled, EndpointTimeout, ModelError, RequestRefused
+from agents.models.distrust import Hidden, bounded, most_characters
+from agents.models.errors import CallCancelled, EndpointTimeout, ModelError, ReplyMalformed, RequestRefused
 from agents.models.protocol import ChatReply, ChatRequest, Finish
 from agents.models.tiers import Tier
 
@@ -60,6 +61,7 @@ class EndpointModel:
         self._client: openai.OpenAI | None = None
         self._lock = Lock()
         self._dialect = Dialect()
+        self._hidden = Hidden(tier.name, tier.key)
         self._slots = threading.BoundedSemaphore(tier.parallel)
 
     @property
@@ -110,6 +112,7 @@ class EndpointModel:
                 self._dialect = step[0]
                 notes.append(f"{self.name} does not take {step[1]}, so it is asked without")
                 continue
+            reply = bounded(self._hidden.reply(reply), most_characters(request.max_tokens))
             return replace(reply, notes=(*notes, *reply.notes))
         raise RequestRefused(f"{self._tier.endpoint} refuses the request in every form: {'; '.join(notes)}")
 
@@ -167,11 +170,17 @@ class EndpointModel:
                 if isinstance(told, _Done):
                     return told.value
                 if isinstance(told, _Failed):
-                    raise told.error
+                    raise self._known(told.error)
                 if on_text is not None:
                     on_text(told.piece)
         finally:
             call.give_up()
+
+    def _known(self, error: BaseException) -> BaseException:
+        """Return what is raised for an error of the call's thread."""
+        if isinstance(error, RecursionError):
+            return ReplyMalformed(f"the answer of {self._tier.endpoint} is JSON that is nested without end")
+        return self._hidden.error(error) if isinstance(error, ModelError) else error
 
     # In the call's own thread: everything that can block.
 
@@ -204,22 +213,26 @@ class EndpointModel:
                     text = events.response.read().decode("utf-8", "replace")
                     if not text.lstrip().startswith(("data:", "event:", ":")):
                         return whole_reply(self._json(text))
-                    return self._assembled(map(self._json, _events(text)), tell)
-                return self._assembled(events, tell)
+                    return self._assembled(map(self._json, _events(text)), tell, request.max_tokens)
+                return self._assembled(events, tell, request.max_tokens)
         except faults.FOREIGN as error:
             raise faults.fault_of(error, self._tier.endpoint, begun=begun) from error
 
-    def _assembled(self, events: Iterable[object], tell: Callable[[str], None]) -> ChatReply:
+    def _assembled(self, events: Iterable[object], tell: Callable[[str], None], max_tokens: int) -> ChatReply:
         from agents.models import faults
         from agents.models.wire import Assembly, goes_in_circles
 
         assembly = Assembly()
-        unseen = 0
+        unseen, most = 0, most_characters(max_tokens)
         try:
             for data in events:
                 fresh = assembly.add(data)
                 if fresh:
                     tell(fresh)
+                if assembly.size > most:
+                    # Whoever writes on and on need not be listened to until the end.
+                    assembly.finish = "length"
+                    break
                 unseen += len(fresh)
                 if unseen >= _LOOK:
                     unseen = 0
@@ -250,7 +263,7 @@ class EndpointModel:
         from agents.models import faults
 
         try:
-            data = json.loads(text)
+            data = json.loads(self._hidden.text(text))
         except (ValueError, RecursionError):
             raise faults.not_json(text, self._tier.endpoint) from None
         if isinstance(data, dict) and data.get("error"):

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from agents.models.errors import CallCancelled, CallOverdue
+from agents.models.errors import CallCancelled, CallOverdue, ModelError
 from agents.models.protocol import ChatModel, ChatReply, ChatRequest
 
 _LOOK_SECONDS = 0.05
@@ -16,10 +16,11 @@ _LOOK_SECONDS = 0.05
 class Deadlined:
     """A `ChatModel` that guards another one; safe for threads."""
 
-    def __init__(self, model: ChatModel, seconds: float) -> None:
-        """Answer through `model` for `seconds` from now."""
+    def __init__(self, model: ChatModel, seconds: float, overdue: Callable[[str], ModelError] = CallOverdue) -> None:
+        """Answer through `model` for `seconds` from now; `overdue` makes what is raised after that."""
         self._model = model
         self._seconds = seconds
+        self._overdue = overdue
         self._end = time.monotonic() + seconds
 
     @property
@@ -33,7 +34,7 @@ class Deadlined:
         """Answer the request; see `ChatModel`.
 
         Raises:
-            CallOverdue: the time is over, and the call was cancelled or not made.
+            CallOverdue: the time is over, and the call was cancelled or not made (or what `overdue` makes).
 
         """
         cancel, answered = threading.Event(), threading.Event()
@@ -44,7 +45,7 @@ class Deadlined:
         except CallCancelled as error:
             if stop is not None and stop.is_set():
                 raise
-            raise CallOverdue(f"the time of {self._seconds:.0f} s was over before the model had answered") from error
+            raise self._overdue(f"the time of {self._seconds:.0f} s was over before the model had answered") from error
         finally:
             answered.set()
             watch.join()

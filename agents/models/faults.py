@@ -116,7 +116,10 @@ def fault_of(error: BaseException, endpoint: str, *, begun: bool = False) -> Mod
 
 
 def _text_of(body: object) -> str:
-    return body if isinstance(body, str) else "" if body is None else json.dumps(body)
+    try:
+        return body if isinstance(body, str) else "" if body is None else json.dumps(body)
+    except RecursionError:
+        return ""
 
 
 def told_fault(body: object, endpoint: str) -> ModelError:
@@ -130,7 +133,7 @@ def _told(text: str) -> tuple[str, str, Mapping[str, Any]]:
     """Return the message, the words to look for reasons in, and the object of an error's body."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return short(text), text[:4000], {}
     inner = data.get("error", data) if isinstance(data, Mapping) else data
     if not isinstance(inner, Mapping):

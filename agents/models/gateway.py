@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event
 
+from agents.models.control_tokens import unveiled, veiled
 from agents.models.errors import CallCancelled, ContextOverflow, EndpointError, ModelError
 from agents.models.ledger import Account, Booking, Ledger
 from agents.models.protocol import ChatModel, ChatReply, ChatRequest, Message, Usage
@@ -124,7 +125,7 @@ class Gateway:
                     self._hold(seconds)
                 self._pause(stop, seconds)
                 continue
-            return replace(reply, notes=(*notes, *trimmed.notes, *reply.notes))
+            return _as_written(replace(reply, notes=(*notes, *trimmed.notes, *reply.notes)))
 
     def _cleaned(self, request: ChatRequest) -> ChatRequest:
         limit = self._tier.capabilities.output
@@ -132,14 +133,16 @@ class Gateway:
             request = replace(request, max_tokens=limit)
         if self._tier.temperature is not None and request.temperature is None:
             request = replace(request, temperature=self._tier.temperature)
-        if self._scrubber is None:
-            return request
-        return replace(request, messages=tuple(self._scrubbed(message, self._scrubber) for message in request.messages))
+        return replace(request, messages=tuple(self._safe(message) for message in request.messages))
 
-    @staticmethod
-    def _scrubbed(message: Message, scrubber: Scrubber) -> Message:
-        parts = tuple(replace(part, text=scrubber.scrub_known(part.text)) for part in message.parts)
-        calls = tuple(replace(call, arguments=scrubber.scrub_known(call.arguments)) for call in message.tool_calls)
+    def _safe(self, message: Message) -> Message:
+        """Return a message without secrets, and without what a chat template would read as a message's end."""
+
+        def clean(text: str) -> str:
+            return veiled(text if self._scrubber is None else self._scrubber.scrub_known(text))
+
+        parts = tuple(replace(part, text=clean(part.text)) for part in message.parts)
+        calls = tuple(replace(call, arguments=clean(call.arguments)) for call in message.tool_calls)
         return (
             message
             if parts == message.parts and calls == message.tool_calls
@@ -231,6 +234,12 @@ class Gateway:
                 time.sleep(left)
             else:
                 stop.wait(left)
+
+
+def _as_written(reply: ChatReply) -> ChatReply:
+    """Return a reply with the marks of chat templates as they stand in the files."""
+    calls = tuple(replace(call, arguments=unveiled(call.arguments)) for call in reply.tool_calls)
+    return replace(reply, text=unveiled(reply.text), tool_calls=calls)
 
 
 class _BeforeCall(CallCancelled):

@@ -55,7 +55,8 @@ CREATE INDEX IF NOT EXISTS calls_open ON calls (owner) WHERE state = 'reserved';
 """
 _VERSION = 1
 _BUSY_SECONDS = 60.0
-_MAX = 2**62
+_MAX = 10**15
+"""Most of one call that is booked: a sum of thousands of them still fits into SQLite's integers."""
 _FORGOTTEN: list[sqlite3.Connection] = []
 """Connections of a parent process: closing them in a forked child could harm the parent's."""
 
@@ -180,7 +181,8 @@ class Ledger:
         """
         tokens = booking.tokens if usage is None else usage.total
         cost = booking.micro if usage is None or micro is None else micro
-        parts = (None,) * 4 if usage is None else (usage.prompt, usage.completion, usage.cached, usage.exact)
+        told = (None,) * 3 if usage is None else (usage.prompt, usage.completion, usage.cached)
+        parts = (*(None if one is None else min(one, _MAX) for one in told), None if usage is None else usage.exact)
         with self._writing() as db:
             db.execute(
                 "UPDATE calls SET state = 'settled', tokens = ?, micro = ?, prompt = ?, completion = ?, cached = ?,"

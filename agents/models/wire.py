@@ -165,6 +165,8 @@ class Assembly:
     calls: dict[object, _Building] = field(default_factory=dict)
     finish: str | None = None
     usage: Usage | None = None
+    size: int = 0
+    """Characters so far, thoughts and calls included."""
     model: str = ""
     seen: bool = False
     """Whether any choice came."""
@@ -195,7 +197,9 @@ class Assembly:
         content = said.content
         fresh = "".join(p.text or "" for p in content) if isinstance(content, list) else content or ""
         self.text.append(fresh)
-        self.reasoning.append(said.reasoning_content or said.reasoning or "")
+        thought = said.reasoning_content or said.reasoning or ""
+        self.reasoning.append(thought)
+        self.size += len(fresh) + len(thought)
         self.refused = self.refused or bool(said.refusal)
         for place, call in enumerate(said.tool_calls or []):
             # Some endpoints number the calls, others only name them, and others send each as one piece.
@@ -205,7 +209,9 @@ class Assembly:
             if call.function is not None:
                 building.name = building.name or call.function.name or ""
                 arguments = call.function.arguments
-                building.arguments += json.dumps(arguments) if isinstance(arguments, dict) else arguments or ""
+                piece = json.dumps(arguments) if isinstance(arguments, dict) else arguments or ""
+                building.arguments += piece
+                self.size += len(piece)
         return fresh
 
     def reply(self, *, streamed: bool) -> ChatReply:

@@ -111,6 +111,8 @@ class Ran:
     code: int
     out: str
     err: str
+    pid: int = 0
+    """Number of the process, which has ended; 0 where it is not known."""
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -157,10 +159,9 @@ class Zygote:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        status = int(self._process.stdout.readline())
-        return Ran(
-            os.waitstatus_to_exitcode(status), out.read_bytes().decode("utf-8", "surrogateescape"), err.read_text()
-        )
+        status, pid = map(int, self._process.stdout.readline().split())
+        told = out.read_bytes().decode("utf-8", "surrogateescape")
+        return Ran(os.waitstatus_to_exitcode(status), told, err.read_text(), pid)
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -1,7 +1,7 @@
 """Runs the real command in forked processes that have imported everything already, to save a second for each.
 
 Reads one JSON object a line: `argv`, `env`, `cwd`, `out` and `err` (files). Answers with the exit status of the process
-as `waitpid` gives it. Every command is a process of its own, with its own signals, and may be killed.
+as `waitpid` gives it, and its number. Every command is a process of its own, with its own signals, and may be killed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def serve() -> None:
                     traceback.print_exc()
                 os._exit(code)
         _, status = os.waitpid(child, 0)
-        print(status, flush=True)
+        print(status, child, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from sandbox.errors import SandboxUnavailable
 from workflows.cli import version
 from workflows.commands.session import guarded
 from workflows.runs import RunStore, cache_folder, state_folder
-from workflows.wording import plural
+from workflows.wording import plural, printable
 
 BACKENDS: tuple[Literal["docker", "bubblewrap", "local"], ...] = ("docker", "bubblewrap", "local")
 ISOLATING = ("docker", "bubblewrap")
@@ -118,7 +118,7 @@ def doctor(arguments: argparse.Namespace, started: float) -> int:  # noqa: ARG00
     def work() -> int:
         programs, well = _programs()
         backends, usable = _backends()
-        print("\n".join([*programs, *_folders(), "", *backends, "", *_models()]))
+        print(printable("\n".join([*programs, *_folders(), "", *backends, "", *_models()])))
         return 0 if well and usable else 3
 
     return guarded(work)

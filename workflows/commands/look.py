@@ -11,6 +11,7 @@ from pathlib import Path
 from workflows.commands.session import guarded, say
 from workflows.errors import RecordError
 from workflows.runs import Run, RunInfo, RunStore, step_times
+from workflows.wording import printable
 
 COLUMNS = ("RUN", "STATUS", "EXIT", "SECONDS", "REPOSITORY")
 
@@ -43,7 +44,7 @@ def runs(arguments: argparse.Namespace, started: float) -> int:  # noqa: ARG001 
         widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS) - 1)]
         for row in rows:
             line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-            print(line.encode("utf-8", "backslashreplace").decode())
+            print(printable(line))
         return 0
 
     return guarded(work)
@@ -75,7 +76,7 @@ def show(arguments: argparse.Namespace, started: float) -> int:  # noqa: ARG001 
 
     def work() -> int:
         run = RunStore().find(arguments.run)
-        sys.stdout.write(_text(run, run.info()).encode("utf-8", "backslashreplace").decode())
+        sys.stdout.write(printable(_text(run, run.info())))
         return 0
 
     return guarded(work)

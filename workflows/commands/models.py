@@ -14,6 +14,7 @@ from workflows.ladder import LEDGER
 from workflows.runs import state_folder
 from workflows.settings import Settings, read_settings
 from workflows.tiers import caps_of, configured, probe_alone
+from workflows.wording import printable
 
 if TYPE_CHECKING:
     from agents.models.tiers import Tier
@@ -100,7 +101,7 @@ def models(arguments: argparse.Namespace, started: float) -> int:  # noqa: ARG00
         if arguments.fetch:
             _fetch()
         lines, well = report(settings, calls=arguments.calls)
-        print("\n".join([*lines, embedded_line(), *spent_lines(settings)]))
+        print(printable("\n".join([*lines, embedded_line(), *spent_lines(settings)])))
         return 0 if well else 3
 
     return guarded(work)

@@ -13,6 +13,7 @@ from types import FrameType
 
 from workflows.failures import Failure, Interrupted, explained
 from workflows.runs import state_folder
+from workflows.wording import printable
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -20,7 +21,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def say(text: str) -> None:
     """Write a line to standard error, whatever it holds."""
     try:
-        print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
     except (BrokenPipeError, UnicodeEncodeError):
         # Nobody reads it, or the terminal knows no such letters: neither may change how the command ends.
         print(ascii(text), file=sys.stderr) if not sys.stderr.closed and sys.stderr.isatty() else None

@@ -18,6 +18,7 @@ from workflows.failures import Failure
 from workflows.person import at_terminal
 from workflows.progress import Events, JsonView, view_for
 from workflows.runs import Run, RunStore, Status
+from workflows.wording import printable
 
 if TYPE_CHECKING:
     from agents.results import Kind
@@ -70,9 +71,8 @@ def new_run(arguments: argparse.Namespace, path: str, wish: Wish, events: Events
 
     folder = Path(path).absolute()
     taken = snapshot(folder)
-    settings = read_settings(taken.tree, _flags(arguments), config=Path(arguments.config) if arguments.config else None)
-    if "budget" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"budget": wish.budget})
+    config = Path(arguments.config) if arguments.config else None
+    settings = read_settings(taken.tree, _flags(arguments), config=config, budget=wish.budget)
     request = _request(wish, folder, settings)
     wanted(settings, os.environ)
     store = RunStore()
@@ -208,7 +208,9 @@ def _told(job: Job, state: RunState, *, as_json: bool) -> int:
     _result(events, job.run, 0, message, as_json=as_json, diff=patch, files=delivery.files, bundle=delivery.bundle)
     if not as_json and not job.request.apply and job.request.output is None:
         sys.stdout.flush()
-        sys.stdout.buffer.write(patch)
+        # A program gets the diff to the byte; a terminal would act on what a repository, or a model, put into it.
+        shown = printable(patch.decode("utf-8", "backslashreplace")).encode() if sys.stdout.isatty() else patch
+        sys.stdout.buffer.write(shown)
         sys.stdout.buffer.flush()
     return 0
 
@@ -229,6 +231,7 @@ def _told_in_words(job: Job, state: RunState, *, as_json: bool) -> int:
         _result(job.events, job.run, 0, "", as_json=True, status=status, **found)
         return 0
     job.events.close()
+    text = printable(text)
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     sys.stdout.flush()
     return 0

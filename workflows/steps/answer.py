@@ -39,7 +39,7 @@ def _asked(job: Job) -> Answer:
         job.events.emit("asking", f"asking {rung.tier.name} ({rung.model.name})", tier=rung.tier.name,
                         model=rung.model.name, agent="answerer")  # fmt: skip
         try:
-            return answerer.answer(job.request.issue, index, asker(job, rung, SEED))
+            return answerer.answer(job.request.issue, index, asker(job, rung, SEED, 0.9))
         except (CallCancelled, CassetteError):
             raise
         except ModelError as error:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agents.asking import Asker
-from agents.models.errors import CassetteError, ModelError
+from agents.models.deadline import Deadlined
+from agents.models.errors import CassetteError, EndpointTimeout, ModelError
 from workflows.ladder import Rung
 from workflows.runs import cache_folder
 
@@ -42,9 +43,13 @@ def thinker(job: Job) -> Rung | None:
     return next(rungs(job, dearest_first=True), None)
 
 
-def asker(job: Job, rung: Rung, seed: int) -> Asker:
-    """Return what asks a model for one role; equal questions of different steps differ by `seed`."""
-    return Asker(rung.model, job.ladder.fence(), job.stop, seed=seed)
+def asker(job: Job, rung: Rung, seed: int, share: float = 0.5) -> Asker:
+    """Return what asks a model for one role; equal questions of different steps differ by `seed`.
+
+    All that it asks together may take `share` of the time that is left; then its endpoint counts as one that is down.
+    """
+    model = Deadlined(rung.model, share * job.clock.left(), EndpointTimeout)
+    return Asker(model, job.ladder.fence(), job.stop, seed=seed)
 
 
 def index_of(job: Job, tree: Tree, history: History | None = None) -> Index:

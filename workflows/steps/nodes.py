@@ -230,7 +230,7 @@ def model_review(state: RunState, job: Job, here: Standing, candidate: Candidate
         rung = thinker(job)
         task = ReviewTask(job.request.issue, here.tree, apply_candidate(here.tree, candidate), state.get("plan"))
         try:
-            return read(task, None if rung is None else asker(job, rung, 900 + here.serial))
+            return read(task, None if rung is None else asker(job, rung, 900 + here.serial, 0.9))
         except (CallCancelled, CassetteError):
             raise
         except ModelError as error:

@@ -29,6 +29,8 @@ def deliver(state: RunState, job: Job) -> StateDelta:
     folder, request = job.run.folder, job.request
     if (ending := state.get("ending")) is not None:
         summary = failure_summary(state, ending)
+        if (cost := cost_of(job)) is not None:
+            summary += f"\n{cost[:1].upper()}{cost[1:]}.\n"
         job.once("deliver-summary", lambda: _written(folder / "summary.md", summary.encode()))
         return {}
     if "answer" in state or request.purpose == "plan":
@@ -85,6 +87,17 @@ def _story(state: RunState, job: Job, case: GateCase) -> Story:
     )  # fmt: skip
 
 
+def cost_of(job: Job) -> str | None:
+    """Return what the run's models cost, in words; None where none was asked."""
+    from agents.models.ledger import money
+
+    spent = job.ladder.spent() if job.ladder else None
+    if spent is None or not spent.calls:
+        return None
+    priced = f", {money(spent.micro)}" if spent.micro else ""
+    return f"models: {plural(spent.calls, 'call')}, {spent.tokens:,} tokens{priced}"
+
+
 def _files_of(bundle: Path) -> dict[str, bytes]:
     return read_files(bundle, NAMES)
 
@@ -118,6 +131,8 @@ def _told(state: RunState, job: Job, case: GateCase, files: tuple[str, ...]) -> 
         f"changed: {listed(files)}",
         *(f"look at this: {remark}" for remark in state["review"].remarks),
     ]
+    if (cost := cost_of(job)) is not None:
+        lines.append(cost)
     if intake.flaky:
         lines.append(f"flaky, set aside: {listed(intake.flaky)}")
     if intake.dirty:

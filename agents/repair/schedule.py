@@ -97,9 +97,13 @@ class Schedule:
     _told: set[str] = field(default_factory=set)
     _singles: list[Candidate] = field(default_factory=list)
     _pairs: Iterator[Candidate] | None = None
+    _guessing: bool = False
+    """Whether pairs are made of singles that told nothing."""
     _limit: int | None = None
     _stopped: bool = False
     _rate: float = 100.0
+    _retry_seconds: float = 0.4
+    """What one retry is expected to take."""
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def stop(self) -> None:
@@ -144,7 +148,8 @@ class Schedule:
         # Once something passed, what ran out of time is not worth the wait.
         tiers = range(1, 1 if self.found else len(TIERS))
         waiting = next((tier for tier in tiers if self._retry[tier]), None)
-        due = self._spent["retry"] < RETRY_SHARE * total and total > RETRY_AFTER and not self._retrying
+        cost = self._spent["retry"] + self._retry_seconds
+        due = cost < RETRY_SHARE * total and total > RETRY_AFTER and not self._retrying
         if waiting is not None and due:
             return self._again(waiting)
         if self._late and self.targets > 1 and self._looked < min(LOOKED, len(self._singles)):
@@ -163,8 +168,7 @@ class Schedule:
     def _again(self, tier: int) -> Job:
         queue = self._retry[tier]
         self._retrying += 1
-        size = min(len(queue), 3 if tier == 1 else 1)
-        return Job("retry", tuple(queue.popleft() for _ in range(size)), tier)
+        return Job("retry", (queue.popleft(),), tier)
 
     def _pull(self) -> tuple[Candidate, ...]:
         size = FIRST_BATCH if self.generated < 4 * FIRST_BATCH else int(self._rate * BATCH_SECONDS)
@@ -201,12 +205,18 @@ class Schedule:
         return not self.found and self.make_pairs is not None and (late or self._empty)
 
     def _pair(self) -> Candidate | None:
+        if self.make_pairs is None or (self._pairs is None and self._running > 1):
+            return None
         if self._pairs is None:
             telling = sorted(self.promising, key=lambda p: (-p[1].passed, -p[1].moved, -p[0].prior))[:PROMISING]
-            if self.make_pairs is None or not telling or self._running > 1:
-                return None
             self._pairs = self.make_pairs([candidate for candidate, _ in telling], self._singles)
-        return next(self._pairs, None)
+        pair = next(self._pairs, None)
+        if pair is None and self._empty and not self._guessing:
+            # Half of a repair may change nothing that a test can tell: then what is likely by itself has to do.
+            self._guessing = True
+            self._pairs = self.make_pairs(self._singles[:PROMISING], self._singles)
+            pair = next(self._pairs, None)
+        return pair
 
     def take(self, job: Job, candidate: Candidate, trial: Trial) -> bool:
         """Note a result; True where the candidate is the newest that passed."""
@@ -250,6 +260,8 @@ class Schedule:
         with self._changed:
             self._running -= 1
             self._retrying -= job.kind == "retry"
+            if job.kind == "retry":
+                self._retry_seconds = 0.5 * self._retry_seconds + 0.5 * seconds
             self._spent[job.kind] += seconds
             if job.kind == "swap" and seconds > 0:
                 self._rate = 0.5 * self._rate + 0.5 * len(job.candidates) / seconds

@@ -16,6 +16,19 @@ from agents.repair.units import FUNCTIONS, SourceFile, Unit
 _NAME = re.compile(r"(?<![\w.'\"])([A-Za-z_]\w*)(?!\w)(?!\s*=[^=])")
 _LITERAL = re.compile(r"[rbfuRBFU]{0,2}('''|\"\"\"|'|\")(?:\\.|(?!\1).)*\1", re.DOTALL)
 
+_OPERAND = r"((?:[A-Za-z_]\w*(?:\.\w+|\[\w+\])*|'\w*'|\"\w*\"|\d+))"
+_POINTLESS = re.compile(
+    # Something compared or combined with itself, as a whole operand.
+    rf"(?:^|[(\[,:=]\s*|\b(?:if|while|elif|and|or|not|return|assert|in)\s+){_OPERAND}"
+    r" (?:<|>|<=|>=|==|!=|and|or|is|is not|in|not in) \1(?=\s*(?:$|[)\],:#]|\b(?:and|or|if|else)\b))"
+    # The same result either way, the larger of a value and itself, a size that is no size.
+    rf"|(?:^|[(\[,=]\s*|\breturn\s+){_OPERAND} if [^\n]* else \2(?![\w.\[(])"
+    rf"|\b(?:min|max)\({_OPERAND}, \3\)"
+    r"|\blen\([^()\n]*\) (?:>= 0|< 0)(?![\w.])",
+    re.MULTILINE,
+)
+"""What nobody writes on purpose."""
+
 _SMALL = 60
 """Lines up to which a unit whose statements change is compiled whole, so that dead code is known for what it is."""
 
@@ -68,6 +81,8 @@ class UnitChecker:
         """Whether the proposal is new and sound; it counts as seen from then on."""
         if not proposal.rule.startswith("format.") and not self._names_known(site, proposal):
             return False
+        if self._pointless(proposal):
+            return False
         outside = any(start < self._unit.start or start > self._unit.end for start, _, _ in proposal.edits)
         start, end = (0, len(self._file.text)) if outside else (self._unit.start, self._unit.end)
         text = self._changed(proposal, start, end)
@@ -82,6 +97,16 @@ class UnitChecker:
             return False
         self._seen.add(key)
         return True
+
+    def _pointless(self, proposal: Proposal) -> bool:
+        """Whether the changed lines hold something pointless that was not there before."""
+        low = self._file.text.rfind("\n", 0, proposal.edits[0][0]) + 1
+        high = self._file.text.find("\n", proposal.edits[-1][1])
+        high = len(self._file.text) if high < 0 else high
+        text = self._changed(proposal, low, high)
+        if text is None or not (found := _POINTLESS.search(text)):
+            return False
+        return found.group() not in self._file.text[low:high]
 
     def _part(self, site: Site, proposal: Proposal) -> tuple[int, Digest | None] | None:
         """Return where the changed part starts and what it means; None where it cannot be judged by itself."""

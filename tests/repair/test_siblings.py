@@ -260,3 +260,25 @@ def test_a_relative_of_an_imported_function_is_imported() -> None:
     texts = [bytes(apply_candidate(tree, c)["program.py"].data).decode() for c in made]
     assert meaning_of(right) in map(meaning_of, texts)
     assert right in texts
+
+
+def test_nothing_pointless_is_proposed() -> None:
+    text = (
+        "def sign_of(number, size=3):\n"
+        "    sign = '-' if number < 0 else ''\n"
+        "    while size < number and len(sign) < size:\n"
+        "        sign = min(sign, str(number)) or sign\n"
+        "    return sign\n"
+    )
+    tree = Tree({"program.py": Entry(text.encode())})
+    suspects = [Suspect("program.py", line, "sign_of", 1.0) for line in range(2, 6)]
+    made = [bytes(apply_candidate(tree, c)["program.py"].data).decode() for c in generate(tree, suspects)]
+    assert len(made) > 300
+    for pointless in (
+        "if number < number else",
+        "'' if number < 0 else ''",
+        "while size < size and",
+        "= sign or sign",
+        "min(sign, sign)",
+    ):
+        assert not [text for text in made if pointless in text], pointless

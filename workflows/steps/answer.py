@@ -34,7 +34,7 @@ def _asked(job: Job) -> Answer:
     from agents import answerer
 
     index = index_of(job, job.tree)
-    rung = thinker(job)
+    rung = thinker(job, small=True)
     if rung is not None:
         job.events.emit("asking", f"asking {rung.tier.name} ({rung.model.name})", tier=rung.tier.name,
                         model=rung.model.name, agent="answerer")  # fmt: skip

@@ -13,12 +13,13 @@ from workflows.runs import cache_folder
 
 if TYPE_CHECKING:
     from agents.context.index import History, Index
+    from agents.models.tiers import Tier
     from sandbox.tree import Tree
     from workflows.job import Job
 
 
 def rungs(
-    job: Job, *, dearest_first: bool = False, tools: bool = False, failures: list[str] | None = None
+    job: Job, *, only: Tier | None = None, tools: bool = False, failures: list[str] | None = None
 ) -> Iterator[Rung]:
     """Yield the run's models that can be asked; one that cannot is told, added to `failures`, and left out.
 
@@ -26,8 +27,7 @@ def rungs(
         CassetteError: the run is recorded or replayed, and that cannot be done.
 
     """
-    order = reversed(job.ladder.tiers) if dearest_first else job.ladder.tiers
-    for tier in order:
+    for tier in job.ladder.tiers if only is None else (only,):
         try:
             yield job.ladder.rung(tier, tools=tools)
         except CassetteError:
@@ -38,9 +38,17 @@ def rungs(
                 failures.append(str(error))
 
 
-def thinker(job: Job) -> Rung | None:
-    """Return the model that plans, reviews and answers: the best one, as these are few calls that much depends on."""
-    return next(rungs(job, dearest_first=True), None)
+def thinker(job: Job, *, small: bool = False) -> Rung | None:
+    """Return the model that plans, reviews and answers: the best one, as these are few calls that much depends on.
+
+    Where only models are at hand that keep to no tools, what they say of plans and diffs is worth less than the rules:
+    None, unless `small` wants even such a one.
+    """
+    for tier in reversed(job.ladder.tiers):
+        for rung in rungs(job, only=tier, tools=tier.level == 1 and not small):
+            if small or rung.tier.level > 1 or rung.native:
+                return rung
+    return None
 
 
 def asker(job: Job, rung: Rung, seed: int, share: float = 0.5) -> Asker:

@@ -117,7 +117,10 @@ def _asked(job: Job, task: PlanTask, number: int) -> Plan | Questions:
 
     rung = thinker(job)
     if rung is None:
-        return planner.plan(task, None)
+        by_rules = planner.plan(task, None)
+        rung = thinker(job, small=True) if isinstance(by_rules, Questions) else None
+        if rung is None:
+            return by_rules
     job.events.emit("asking", f"asking {rung.tier.name} ({rung.model.name}) for a plan", tier=rung.tier.name,
                     model=rung.model.name, agent="planner")  # fmt: skip
     try:

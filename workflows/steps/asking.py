@@ -45,6 +45,8 @@ def thinker(job: Job, *, small: bool = False) -> Rung | None:
     None, unless `small` wants even such a one.
     """
     for tier in reversed(job.ladder.tiers):
+        if tier.level == 1 and tier.capabilities.tools is False and not small:
+            continue
         for rung in rungs(job, only=tier, tools=tier.level == 1 and not small):
             if small or rung.tier.level > 1 or rung.native:
                 return rung

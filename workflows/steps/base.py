@@ -49,6 +49,8 @@ def base_reports(job: Job) -> BaseReports:
     path = cache_folder() / "base" / f"{_cache_key(job)}.rec"
     if not job.run.recorded("base-1") and (known := _cached(path)):
         job.events.note("the tests were run on exactly these files before: taking that report")
+        for report in known.reports:
+            check_report(report, 0.0, wanted=tests_needed(job))
         job.spare()
         return known
     job.events.note("running the tests as they are")
@@ -86,7 +88,7 @@ def runs_of(job: Job, tree: Tree) -> tuple[TestReport, ...]:
                     workspace, job.ready().harness, wall_seconds=wall, test_seconds=each, hang_seconds=each * HANG_SHARE
                 )
             )
-        check_report(reports[-1], wall)
+        check_report(reports[-1], wall, wanted=tests_needed(job))
     return tuple(reports)
 
 
@@ -125,12 +127,17 @@ def _full_run(job: Job) -> tuple[TestReport, float]:
         report = run_tests(
             workspace, job.ready().harness, wall_seconds=wall, test_seconds=each, hang_seconds=each * HANG_SHARE
         )
-    check_report(report, wall)
+    check_report(report, wall, wanted=tests_needed(job))
     return report, seconds
 
 
-def check_report(report: TestReport, wall: float) -> None:
-    """Refuse a base run that says nothing.
+def tests_needed(job: Job) -> bool:
+    """Whether there have to be tests: a request in words may get its first ones written."""
+    return job.request.purpose == "fix" or bool(job.request.tests)
+
+
+def check_report(report: TestReport, wall: float, *, wanted: bool = True) -> None:
+    """Refuse a base run that says nothing; without tests at all only where some are `wanted`.
 
     Raises:
         TestsUnusable: it did not come to its end, or collected nothing.
@@ -147,6 +154,8 @@ def check_report(report: TestReport, wall: float) -> None:
         raise TestsUnusable(
             f"no test can be collected: {printable(first.node_id)}: {first.exception} {first.message}".strip()
         )
+    if not report.results and report.complete and not wanted:
+        return
     if not report.results and report.complete:
         raise TestsUnusable(
             "there are no tests here; greendiff needs one that fails: write it, or say under [tool.greendiff.tests] "

@@ -125,7 +125,8 @@ def _told(state: RunState, job: Job, case: GateCase, files: tuple[str, ...]) -> 
         proved.append(
             f"{new} that failed without the change and {'passes' if new.startswith('1 ') else 'pass'} with it"
         )
-    proved.append(passing_tests(intake.passed, "still "))
+    if intake.passed or not proved:
+        proved.append(passing_tests(intake.passed, "still "))
     lines = [
         f"verified in a fresh {intake.backend} sandbox: {', '.join(proved)}",
         f"changed: {listed(files)}",

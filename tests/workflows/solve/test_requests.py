@@ -126,6 +126,18 @@ def test_a_feature_over_three_files_is_replayed_offline_to_the_byte(
     assert not any("planted-canary" in path.read_text(errors="replace") for path in tape.iterdir())
 
 
+def test_a_repository_without_tests_gets_its_first_ones(
+    repository: Callable[..., Path], quick: Callable[..., Ran]
+) -> None:
+    bare = repository({name: text for name, text in SHOP.items() if name.startswith("shop/")})
+    with coupons() as cast:
+        ran = quick("solve", "Add coupons that lower the total", cwd=bare, **cast.variables())
+    assert ran.code == 0, ran.err
+    assert "3 new tests that failed without the change and pass with it\n" in ran.err
+    assert "models: 7 calls" in ran.err
+    assert quick("fix", bare).code == 3
+
+
 def test_a_cap_is_kept_and_said(shop: Path, quick: Callable[..., Ran]) -> None:
     with coupons() as cast:
         ran = quick("solve", "Add coupons", "--max-tokens", "100", cwd=shop, **cast.variables())

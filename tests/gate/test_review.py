@@ -40,6 +40,8 @@ def test_nothing_to_say() -> None:
         ({"shop/cart.py": body(f"k = 'AKIAABCDEFGHIJKLMNOP'\n{RIGHT}")}, "secret", True, "AWS"),
         ({"tests/test_cart.py": TEST_CART.replace("    assert discount(1000, 0) == 1000\n", "    pass\n")},
          "test-weakened", True, "asserts less"),
+        ({"tests/test_cart.py": TEST_CART.replace("assert discount(1000, 0) == 1000", "assert discount(1000, 0)")},
+         "test-weakened", True, "asserts less"),
         ({"tests/test_cart.py": TEST_CART.replace("def test_no_discount", "def check")},
          "test-weakened", True, "removes"),
         ({"tests/test_cart.py": TEST_CART.replace("def test_line", "@pytest.mark.skip\ndef test_line")},

@@ -147,9 +147,10 @@ def _empty_functions(module: ast.Module) -> Iterator[tuple[str, int]]:
                     yield node.name, node.lineno
 
 
-def _assertions(data: bytes) -> tuple[Counter[str], Counter[str], dict[str, int]]:
-    """Count assertions and loosenings for each test function; the third maps names to lines."""
+def _assertions(data: bytes) -> tuple[Counter[str], Counter[str], Counter[str], dict[str, int]]:
+    """Count assertions, comparisons in them, and loosenings for each test function; the last maps names to lines."""
     asserts: Counter[str] = Counter()
+    compared: Counter[str] = Counter()
     loose: Counter[str] = Counter()
     lines: dict[str, int] = {}
     for function in ast.walk(_parsed(data)):
@@ -160,17 +161,24 @@ def _assertions(data: bytes) -> tuple[Counter[str], Counter[str], dict[str, int]
             name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
             asserts[function.name] += isinstance(node, ast.Assert) or name.startswith("assert") or name == "raises"
             loose[function.name] += name in _LOOSENING
-    return asserts, loose, lines
+            if isinstance(node, ast.Assert):
+                compared[function.name] += sum(isinstance(part, ast.Compare) for part in ast.walk(node.test))
+    return asserts, compared, loose, lines
 
 
 def _weakened(path: str, old: bytes, new: bytes) -> Iterator[Remark]:
-    asserts, loose, _ = _assertions(old)
-    now, looser, lines = _assertions(new)
+    asserts, compared, loose, _ = _assertions(old)
+    now, compares, looser, lines = _assertions(new)
     for name, count in asserts.items():
         if name.startswith("test") and name not in lines:
             yield Remark("test-weakened", f"It removes the test `{name}`.", True, path, 1)
         elif name in lines and now[name] < count:
             sentence = f"`{name}` asserts less than before ({now[name]} instead of {count})."
+            yield Remark("test-weakened", sentence, True, path, lines[name])
+        elif name in lines and now[name] == count and compares[name] < compared[name]:
+            sentence = (
+                f"`{name}` asserts less than before: it compares {compares[name]} times instead of {compared[name]}."
+            )
             yield Remark("test-weakened", sentence, True, path, lines[name])
     for name, line in lines.items():
         if looser[name] > loose[name]:

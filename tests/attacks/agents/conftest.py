@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,3 +42,9 @@ def scene(tmp_path: Path, cache: Path, zygote: Zygote, sink: Sink) -> Callable[.
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def greendiff_program() -> Path:
+    """The command as it is installed."""
+    return Path(sys.executable).with_name("greendiff")

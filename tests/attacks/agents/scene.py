@@ -160,7 +160,7 @@ class Scene:
         `changes` says that the working tree may change, `overspent` that the endpoint reports more than it was asked.
         """
         asked = {"GREENDIFF_MAX_TOKENS": str(TOKENS), **tier_of(endpoint, key=key)} if endpoint else {}
-        before = fingerprint(self.home)
+        before = {} if changes else fingerprint(self.home)
         ran = self.zygote.run(
             arguments, {**self.environment, "GREENDIFF_SANDBOX": sandbox, **asked, **(variables or {})},
             self.repository,

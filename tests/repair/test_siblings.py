@@ -204,6 +204,27 @@ PROGRAMS = {
                 if value > 10:
                     value -= 10
         """,
+    "condition in a lambda": """
+        def dotted(node):
+            if all(map(lambda x: isinstance(x, str) and "." not in x, node)):
+                return ".".join(node)
+            return list(node)
+        --
+            if all(map(lambda x: isinstance(x, str) and "." not in x, node)):
+        ++
+            if all(map(lambda x: isinstance(x, str), node)):
+        """,
+    "calls exchanged": """
+        import os
+
+        def resolve(name, values, default):
+            found = values.get(name, os.getenv(name, default))
+            return found
+        --
+            found = values.get(name, os.getenv(name, default))
+        ++
+            found = os.getenv(name, values.get(name, default))
+        """,
     "entry removed": """
         def take(stock, item, count):
             stock[item] -= count

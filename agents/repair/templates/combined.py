@@ -223,23 +223,22 @@ def exchanged(site: Site) -> Iterator[Proposal]:
                 for second in names[other][:4]:
                     pair = tuple(sorted(((*site.file.span(first), other), (*site.file.span(second), one))))
                     yield Proposal(pair, "swap.names", -0.4)
+    yield from _calls_exchanged(site)
+
+
+def _calls_exchanged(site: Site) -> Iterator[Proposal]:
+    """Exchange what is called outside and inside: `a(x, b(x, y))` as `b(x, a(x, y))`."""
     for node in site.expressions:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            for argument in node.args:
-                if (
-                    isinstance(argument, ast.Call)
-                    and isinstance(argument.func, ast.Name)
-                    and argument.func.id != node.func.id
-                ):
-                    pair = tuple(
-                        sorted(
-                            (
-                                (*site.file.span(node.func), argument.func.id),
-                                (*site.file.span(argument.func), node.func.id),
-                            )
-                        )
-                    )
-                    yield Proposal(pair, "swap.calls")
+        if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Name, ast.Attribute)):
+            continue
+        outer = site.file.span(node.func)
+        for argument in node.args:
+            if not isinstance(argument, ast.Call) or not isinstance(argument.func, (ast.Name, ast.Attribute)):
+                continue
+            inner = site.file.span(argument.func)
+            one, other = site.file.text[slice(*outer)], site.file.text[slice(*inner)]
+            if one != other and outer[1] <= inner[0]:
+                yield Proposal(((*outer, other), (*inner, one)), "swap.calls")
 
 
 def chains(site: Site) -> Iterator[Proposal]:

@@ -24,6 +24,15 @@ def tests_of(site: Site) -> Iterator[ast.expr]:
         elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             for generator in node.generators:
                 yield from generator.ifs
+            if not isinstance(node, ast.DictComp) and _asked(site, node.elt):
+                yield node.elt
+        elif isinstance(node, ast.Lambda) and _asked(site, node.body):
+            yield node.body
+
+
+def _asked(site: Site, value: ast.expr) -> bool:
+    """Whether a value that something else computes with is a condition by its form."""
+    return isinstance(value, (ast.Compare, ast.BoolOp)) or site.guess(value) == "bool"
 
 
 def _boolean_results(site: Site) -> Iterator[ast.expr]:

@@ -30,6 +30,10 @@ def facts(site: Site) -> list[tuple[str, float]]:
                 found.setdefault(f"{name} < len({group}) - 1", -0.8 - 0.2 * index)
                 if spelt:
                     found.setdefault(f'{group}[{name}] != " "', -1.0)
+    for name in (n for n in names if site.scope.guess_name(n) in {"str", "any"}):
+        for rank, literal in enumerate(_own_strings(site)):
+            found.setdefault(f"{quoted(site, literal)} not in {name}", -0.9 - 0.15 * rank)
+            found.setdefault(f"{quoted(site, literal)} in {name}", -1.1 - 0.15 * rank)
     strings = [t for t, _ in site.module.strings.most_common() if len(t) <= 3][:5]
     for node in _items(site):
         text = site.text(node)
@@ -39,6 +43,12 @@ def facts(site: Site) -> list[tuple[str, float]]:
     for text, score in _exchanged(site):
         found.setdefault(text, score)
     return sorted(found.items(), key=lambda item: -item[1])[:_MOST]
+
+
+def _own_strings(site: Site) -> list[str]:
+    """Return the function's own strings of one or two characters."""
+    found = (n.value for n in site.scope.nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    return list(dict.fromkeys(t for t in found if 0 < len(t) <= 2))[:3]
 
 
 def _items(site: Site) -> list[ast.Subscript]:
@@ -72,13 +82,25 @@ def _exchanged(site: Site) -> Iterator[tuple[str, float]]:
                     count += 1
 
 
+def _about_inner(site: Site, test: ast.expr) -> Iterator[tuple[str, float]]:
+    """Give conditions on names that exist only around the test: of a comprehension, or a lambda's parameters."""
+    used = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
+    for name in sorted(used & site.scope.inner.keys()):
+        for rank, literal in enumerate(_own_strings(site)):
+            yield f"{quoted(site, literal)} not in {name}", -0.2 - 0.15 * rank
+            yield f"{quoted(site, literal)} in {name}", -0.4 - 0.15 * rank
+        for other in [n for n in site.names_at() if n not in {"self", "cls", name}][:4]:
+            yield f"{name} != {other}", -0.6
+            yield f"{name} not in {other}", -0.7
+
+
 def strengthened(site: Site) -> Iterator[Proposal]:
     """Add such a condition to another with `and` or `or`, in front of it or behind it."""
     for test in tests_of(site):
         if isinstance(test, ast.Constant):
             continue
         own = site.text(test)
-        for text, score in facts(site):
+        for text, score in (*facts(site), *_about_inner(site, test)):
             if text in own:
                 continue
             for operator in ("and", "or"):

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
+from .trial_bind import Binding, binding_for
 from .trial_live import Live, State, Swap, apply, find_source
 from .trial_units import NotSwappable, Source, Uncompilable, Unit, same_meaning
 from .trial_wire import Broken, Channel, Message, Summary
@@ -52,17 +53,24 @@ class Trier:
             Uncompilable, NotSwappable: it is no Python, or needs a fresh import.
 
         """
+        swaps, bindings = self.plans(edits)
+        if bindings:
+            raise NotSwappable("a constant is changed")
+        return swaps
+
+    def plans(self, edits: Sequence[Sequence[Any]]) -> Tuple[List[Swap], List[Binding]]:
+        """Return the exchanges of code, and the constants to bind anew; raises as `plan`."""
+        outside: Dict[str, List[Tuple[int, int, str]]] = {}
         grouped: Dict[Tuple[str, int], List[Tuple[int, int, str]]] = {}
         units: Dict[Tuple[str, int], Tuple[Source, Unit]] = {}
-        late: Optional[NotSwappable] = None
         for path, start, end, replacement in edits:
             source = self.source(path)
             if source is None:
                 raise Uncompilable("the file cannot be read")
             try:
                 unit = source.unit_of((start, end, replacement))
-            except NotSwappable as error:
-                late = error
+            except NotSwappable:
+                outside.setdefault(path, []).append((start, end, replacement))
                 continue
             grouped.setdefault((path, unit.start), []).append((start, end, replacement))
             units[path, unit.start] = (source, unit)
@@ -70,9 +78,12 @@ class Trier:
         for key, splices in grouped.items():
             source, unit = units[key]
             swaps += self.live.swaps(source, os.path.join(self.root, key[0]), unit, splices)
-        if late is not None:
-            raise late
-        return swaps
+        bindings: List[Binding] = []
+        for path, splices in outside.items():
+            source = self.source(path)
+            if source is not None:
+                bindings.append(binding_for(self.live, source, os.path.join(self.root, path), splices))
+        return swaps, bindings
 
     def limit(self, name: str, tier: float) -> float:
         """Return the CPU seconds that a test gets."""
@@ -104,7 +115,7 @@ class Trier:
         begun = time.perf_counter()
         result: Message = {"op": "trial", "id": candidate["id"], "way": "swap"}
         try:
-            swaps = self.plan(candidate["edits"])
+            swaps, bindings = self.plans(candidate["edits"])
         except Uncompilable as error:
             result.update(verdict="uncompilable", message=str(error)[:200])
             return result
@@ -112,15 +123,19 @@ class Trier:
             result.update(verdict="import", message=str(error))
             return result
         swaps = [swap for swap in swaps if _differs(swap)]
-        if not swaps:
+        if not swaps and not bindings:
             result.update(verdict="same")
             return result
         undo = apply(swaps)
         try:
+            for binding in bindings:
+                binding.apply()
             self.run_targets(result, order)
             if result["verdict"] == "passed" and order.get("related"):
                 out.send({"op": "related"})
-                self.run_related(result, order, swaps, undo)
+                self.run_related(result, order, swaps, undo, bindings)
+        except Uncompilable as error:
+            result.update(verdict="uncompilable", message=str(error)[:200])
         except Broken as error:
             result.update(verdict="timeout" if str(error) == "timeout" else "error", exception=str(error), broken=True)
         finally:
@@ -160,7 +175,9 @@ class Trier:
             if key in first:
                 result[key] = first[key]
 
-    def run_related(self, result: Message, order: Message, swaps: List[Swap], undo: List[Swap]) -> None:
+    def run_related(
+        self, result: Message, order: Message, swaps: List[Swap], undo: List[Swap], bindings: Sequence[Binding] = ()
+    ) -> None:
         """Run tests that passed on the base, within a time, and name the first that the candidate breaks."""
         end = time.perf_counter() + float(order.get("related_seconds", 2.0))
         related: List[str] = [name for name in order["related"] if name in self.tests.items]
@@ -179,6 +196,8 @@ class Trier:
             self.state.restore()
             again = self.tests.run(name, 10.0)
             apply(swaps)
+            for binding in bindings:
+                binding.apply()
             if again["outcome"] == "passed":
                 result["breaks"] = name
                 break

@@ -19,6 +19,10 @@ _CONFIGURATION = (
     ".python-version", "dockerfile*", "docker-compose*.yml", "compose*.yaml", ".gitlab-ci.yml", ".travis.yml",
     "appveyor.yml", "azure-pipelines*.yml", "jenkinsfile", ".pre-commit-config.yaml", "greendiff.toml",
 )  # fmt: skip
+_DECLARING = (
+    "pyproject.toml", "setup.cfg", "setup.py", "pipfile", "requirements*.txt", "requirements*.in", "constraints*.txt",
+    "uv.lock", "poetry.lock", "pdm.lock", "pipfile.lock", "pylock*.toml",
+)  # fmt: skip
 _CONFIGURATION_FOLDERS = frozenset(
     {".github", ".gitlab", ".circleci", ".ci", ".buildkite", ".husky", ".githooks", ".tox", ".nox", ".venv",
      "site-packages", "dist-packages", ".greendiff"}
@@ -38,8 +42,19 @@ class Permissions:
     """Files of tests may be added."""
     configuration: bool = False
     """Configuration of tests, build and CI may change."""
+    declarations: bool = False
+    """Where it may not, files may change that say what the repository needs, and in nothing else that they say."""
     paths: tuple[str, ...] = ()
     """Glob patterns of the only paths that may change; empty allows all others."""
+
+
+def declares(path: str) -> bool:
+    """Whether a path is that of a file that says which distributions a repository needs."""
+    *folders, name = path.lower().split("/")
+    if folders and not _CONFIGURATION_FOLDERS.isdisjoint(folders):
+        return False
+    listed = folders[-1:] == ["requirements"] and name.endswith((".txt", ".in"))
+    return listed or any(fnmatch.fnmatchcase(name, pattern) for pattern in _DECLARING)
 
 
 class Guard:
@@ -63,7 +78,8 @@ class Guard:
         if any("/".join(parts[:depth]) in self._base for depth in range(1, len(parts))):
             return "lies under something that is no folder"
         name = posixpath.basename(path).lower()
-        if not allowed.configuration and (
+        open_ = allowed.configuration or (allowed.declarations and declares(path))
+        if not open_ and (
             any(fnmatch.fnmatchcase(name, pattern) for pattern in _CONFIGURATION)
             or not _CONFIGURATION_FOLDERS.isdisjoint(path.lower().split("/")[:-1])
         ):

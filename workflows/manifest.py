@@ -81,6 +81,7 @@ class AllowancesOf(_Part):
 
     tests: bool
     configuration: bool
+    declarations: bool = False
     paths: list[str]
     added_tests: list[str]
     interface: list[str]

@@ -30,6 +30,8 @@ class Allowances:
     """Existing tests, conftest files and test data may change, and tests may be added, which are reported apart."""
     configuration: bool = False
     """Test configuration, build files and CI may change."""
+    declarations: bool = False
+    """Where they may not, files may change that say what the repository needs, and in nothing else that they say."""
     paths: tuple[str, ...] = ()
     """Glob patterns of the only paths that may change; empty allows all others."""
     added_tests: tuple[str, ...] = ()

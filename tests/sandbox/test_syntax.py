@@ -49,3 +49,11 @@ def test_warnings_of_a_text_are_nobody_elses() -> None:
 def test_what_is_not_python_is_a_syntax_error_or_a_value_error(text: str | bytes) -> None:
     with pytest.raises((SyntaxError, ValueError)):
         parse(text)
+
+
+@pytest.mark.parametrize("text", ["-" * 100_000 + "1", "(" * 1_000 + ")" * 1_000, "f(" * 100_000, "1" + "+1" * 100_000])
+def test_what_is_nested_without_end_is_a_syntax_error(text: str) -> None:
+    """Of minus signs, Python's own parser says that there is no memory, which would end the program."""
+    for read in (parse, parse_expression):
+        with pytest.raises(SyntaxError):
+            read(text)

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from agents.permissions import declares
 from sandbox.errors import PatchError, UnsafePath
 from sandbox.tree import Entry, Tree
 from sandbox.workspace import apply
 from workflows.findings import Finding, inspect_files, new_findings
 from workflows.gate.added_reader import read_added
+from workflows.gate.declaring import other_than_needs
 from workflows.gate.doctests import changed_doctests
 from workflows.gate.hollow import changed_functions
 from workflows.gate.interface import judge_interface
@@ -189,7 +191,11 @@ def _tests_untouched(
             elif not allowances.tests:
                 problems.append(f"{path} {tests}" + (", and it is new" if new else ""))
         elif configures is not None and not allowances.configuration:
-            problems.append(f"{path} {configures}")
+            if allowances.declarations and declares(path):
+                was, now = (tree[path].data if path in tree else None for tree in (case.base, after))
+                configures = other_than_needs(path, was, now, allowances.upgrades)
+            if configures is not None:
+                problems.append(f"{path} {configures}")
         if tests is None and path not in case.base:
             shadows = surface.shadow_reason(path)
             if shadows:
@@ -201,7 +207,7 @@ def _tests_untouched(
         return _fail("tests-untouched", problems, "The patch touches what it is judged by: "), tuple(added)
     tail = f"; added test files, reported apart: {', '.join(added)}" if added else ""
     what = "Tests, test data, configuration and CI are as they were"
-    if allowances.tests or allowances.configuration:
+    if allowances.tests or allowances.configuration or allowances.declarations:
         what = "Only those tests and settings change that the request allows to"
     return Check("tests-untouched", True, f"{what}{tail}."), tuple(added)
 

@@ -44,7 +44,7 @@ def judge_environment(case: GateCase, after: Tree) -> Check:
 def _problems(case: GateCase, new: EnvironmentDefinition, changed: list[str]) -> Iterator[str]:
     after = case.environment_after
     assert after is not None  # noqa: S101 - the caller has looked
-    if not case.allowances.configuration:
+    if not (case.allowances.configuration or case.allowances.declarations):
         yield "the request does not allow the configuration to change, so there is no other environment"
     if after.backend != case.environment.backend:
         yield f"it is of another backend ({after.backend})"

@@ -14,6 +14,7 @@ from sandbox.tree import Tree
 from sandbox.workspace import diff
 from workflows import routing
 from workflows.errors import BudgetSpent, NoDiff
+from workflows.gate.declaring import from_addresses, new_names
 from workflows.job import environment_definition
 from workflows.state import Done, Ending, Review, RunState, StateDelta, Verdict
 from workflows.steps.plan import Reason, another_plan
@@ -21,7 +22,15 @@ from workflows.steps.propose import MOST_ROUNDS, SEARCH, next_source, proposal_h
 from workflows.steps.review import read_as_stranger
 from workflows.steps.select import Contender
 from workflows.steps.select import select as select_best
-from workflows.steps.standing import Standing, added_targets, allowances_of, baseline_of, claim_of, standing
+from workflows.steps.standing import (
+    Standing,
+    added_targets,
+    allowances_of,
+    baseline_of,
+    claim_of,
+    named_in,
+    standing,
+)
 from workflows.steps.verify import VerifiedPatch, judge
 from workflows.verdicts import Check, GateCase, GateReport
 from workflows.wording import passing_tests, plural, printable
@@ -64,12 +73,17 @@ def upgraded(here: Standing, job: Job, after: Tree) -> Environment | None:
     """Return what an upgraded tree declares, installed; None where it declares what the base does.
 
     Raises:
-        EnvironmentFailed: it cannot be installed.
+        EnvironmentFailed: it cannot be installed, or is nothing that the repository or the request speaks of.
 
     """
     if here.kind != "upgrade":
         return None
     ready, definition = job.ready(), environment_definition(after, job.settings)
+    if fetched := from_addresses(ready.definition, definition):
+        raise EnvironmentFailed(f"{fetched[0][:200]} would be fetched from an address that was not declared before")
+    unasked = set(fresh := new_names(ready.definition, definition)) - set(named_in(job.request.issue, fresh))
+    if unasked:
+        raise EnvironmentFailed(f"{min(unasked)[:200]} is declared anew, and the request does not name it")
     return None if definition == ready.definition else ready.sandbox.prepare(definition, job.events.note)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -134,15 +134,17 @@ def allowances_of(here: Standing, job: Job, files: Sequence[str]) -> Allowances:
     asked = job.request.allowances
     if here.kind != "upgrade":
         return replace(asked, added_tests=(*asked.added_tests, *files))
-    return replace(
-        asked, added_tests=(*asked.added_tests, *files), configuration=True, upgrades=named_upgrades(job)
-    )  # fmt: skip
+    return replace(asked, added_tests=(*asked.added_tests, *files), declarations=True, upgrades=named_upgrades(job))
 
 
 def named_upgrades(job: Job) -> tuple[str, ...]:
     """Return the declared distributions that the request names; empty where it names none of them."""
     declared = {_DISTRIBUTION.match(text) for text in job.ready().definition.requirements}
-    names = sorted({found[0] for found in declared if found})
-    words = re.sub(r"[-_.]+", "-", job.request.issue.lower())
-    plain = {name: re.escape(re.sub(r"[-_.]+", "-", name.lower())) for name in names}
-    return tuple(name for name in names if re.search(rf"(?<![\w-]){plain[name]}(?!\w)", words))
+    return named_in(job.request.issue, {found[0] for found in declared if found})
+
+
+def named_in(text: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some distributions' names that a text holds as words, however they are written, sorted."""
+    words = re.sub(r"[-_.]+", "-", text.lower())
+    plain = {name: re.escape(re.sub(r"[-_.]+", "-", name.lower())) for name in sorted(names)}
+    return tuple(name for name in plain if re.search(rf"(?<![\w-]){plain[name]}(?!\w)", words))

@@ -51,7 +51,7 @@ def write_round(job: Job, here: Standing, rung: Rung, objections: Sequence[str],
     allowed = allowances_of(here, job, ())
     permissions = Permissions(
         tests=allowed.tests, new_tests=tests is None and here.kind not in PRESERVING,
-        configuration=allowed.configuration, paths=allowed.paths,
+        configuration=allowed.configuration, declarations=allowed.declarations, paths=allowed.paths,
     )  # fmt: skip
     more = tuple(f"this was objected to an earlier change: {printable(one)}" for one in objections)
     failing = {result.node_id for result in baseline.reports[0].failed()}

@@ -20,31 +20,37 @@ from sandbox.runners.trial_results import Behaviours
 from sandbox.syntax import parse
 
 WEIGHTS: Mapping[str, float] = {
-    "prior": 1.0,
-    "suspicion": 0.6,
+    "prior": 1.1,
+    "suspicion": 0.4,
     "votes": 0.5,
     "size": -0.12,
-    "passing": -2.0,
+    "passing": -1.6,
     "changed": -0.8,
     "crashes": -4.0,
-    "cured": 0.5,
+    "cured": 0.8,
     "hangs": -6.0,
-    "special": -1.0,
+    "special": -1.4,
     "borrowed": -2.5,
     "dead": -4.0,
     "removed": -0.8,
     "fresh": -0.3,
-    "strange": -0.3,
-    "orphaned": -1.5,
-    "adopted": 0.7,
-    "wrapped": -0.8,
+    "strange": -0.35,
+    "orphaned": -2.2,
+    "adopted": 1.0,
+    "wrapped": -1.1,
+    "inserted": 0.8,
+    "condition": 1.0,
 }
-"""What each feature is worth, in units of the logarithm of a prior."""
-OFFER = 0.45
+"""What each feature is worth, in units of the logarithm of a prior.
+
+Half way from what was set by hand to a conditional logit on 269 bugs of the tune split. Inserted statements and added
+conditions get back what their priors lose because there are so many of them: few of those pass by chance.
+"""
+OFFER = 0.6
 """Share of belief below which no repair is offered: nearly equal candidates that behave differently are a guess.
 
-On 63 bugs of the tune split, three of the seven wrong first choices lay below 0.6; on 37 classic programs that nothing
-was tuned on, no first choice was wrong and three right ones lay between 0.48 and 0.56.
+On 290 bugs of the tune split, 0.45 offered 243 right first choices and 20 wrong ones, 0.6 offered 233 and 12, 0.7
+offered 228 and 9 (the weights being fitted without the functions that were judged, the figures are the same within 2).
 """
 _BEHAVED = ("passing", "changed", "crashes", "cured", "hangs", "special")
 
@@ -113,13 +119,22 @@ def rank(
             "strange": strangeness.get(name, 0.0),
             "orphaned": float(use.orphaned),
             "adopted": float(use.adopted),
-            "wrapped": float("guard.wrapped" in one.candidate.origin),
+            **_kind_features(one.candidate.origin),
             **_text_features(one.candidate, texts, literals),
         }
         score = sum(weights.get(key, 0.0) * value for key, value in features.items())
         found.append(Ranked(one, score, numbers[name], votes[numbers[name]], features, seen))
     found.sort(key=lambda r: (-r.score, r.passing.order))
     return found
+
+
+def _kind_features(origin: str) -> dict[str, float]:
+    rule = origin.partition(":")[2]
+    return {
+        "wrapped": float("guard.wrapped" in origin),
+        "inserted": float(rule.startswith("insert.")),
+        "condition": float(rule.startswith(("condition.", "conditional."))),
+    }
 
 
 def _behaved(seen: Profile) -> dict[str, float]:

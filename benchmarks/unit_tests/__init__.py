@@ -1,0 +1,1 @@
+"""Generated unit tests beside another generator's, on the same modules, judged by tools that are neither's."""

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check coverage bench bench-main-job bench-sdist bench-agents format docs
+.PHONY: help setup demo test check coverage bench bench-main-job bench-sdist bench-agents bench-unit-tests format docs
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -38,6 +38,9 @@ coverage: $(STAMP)  ## run the tests; fail where they reach less than 90 % of th
 
 docs: $(STAMP)  ## check that every link in the documents leads somewhere
 	@$(BIN)/python tests/doc_links.py
+
+bench-unit-tests: $(STAMP)  ## generated unit tests beside another generator's: coverage, mutants, steadiness, suspected bugs
+	@$(BIN)/python -m benchmarks.unit_tests.main
 
 format: $(STAMP)  ## format and fix what can be fixed
 	@$(BIN)/ruff format .

@@ -16,11 +16,18 @@ REQUIRED = bool(os.environ.get("GREENDIFF_REQUIRE_SANDBOXES"))
 """Set by `.ci/run`: a backend that is missing is then a failure, not a skip."""
 MODEL_REQUIRED = bool(os.environ.get("GREENDIFF_REQUIRE_MODEL"))
 """Set by `.ci/run` once it has fetched the real local model; as above."""
+BROWSER_REQUIRED = bool(os.environ.get("GREENDIFF_REQUIRE_BROWSER"))
+"""Set by `.ci/run`, which installs one; as above."""
 BACKENDS = ("docker", "bubblewrap")
+OTHERS = ("model", "chromium")
 
 
 def _why_not(name: str) -> str | None:
-    """Return why a backend, or the real model, cannot be used here, None where it can."""
+    """Return why a backend, the browser or the real model cannot be used here, None where it can."""
+    if name == "chromium":
+        from tests.browser import PROGRAM
+
+        return None if PROGRAM else "no chromium on the path"
     if name == "model":
         from tests.real_model import why_no_model
 
@@ -44,12 +51,14 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a backend or a model that is not here, with the reason; fail instead where it is required."""
-    needed = {name for name in (*BACKENDS, "model") if any(item.get_closest_marker(name) for item in items)}
+    needed = {name for name in (*BACKENDS, *OTHERS) if any(item.get_closest_marker(name) for item in items)}
     reasons = {name: reason for name in sorted(needed) if (reason := _why_not(name))}
     if REQUIRED and reasons.keys() & set(BACKENDS):
         raise pytest.UsageError(f"GREENDIFF_REQUIRE_SANDBOXES is set, but: {reasons}")
     if MODEL_REQUIRED and "model" in reasons:
         raise pytest.UsageError(f"GREENDIFF_REQUIRE_MODEL is set, but: {reasons['model']}")
+    if BROWSER_REQUIRED and "chromium" in reasons:
+        raise pytest.UsageError(f"GREENDIFF_REQUIRE_BROWSER is set, but: {reasons['chromium']}")
     for item in items:
         for name, reason in reasons.items():
             if item.get_closest_marker(name):

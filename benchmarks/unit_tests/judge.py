@@ -112,7 +112,7 @@ def pytest_argv(python: Path, suite: Suite, *options: str) -> list[str]:
     return [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", "-W", "ignore", *options, *tests]
 
 
-def covered(subject: Subject, suite: Suite) -> Coverage | None:
+def covered(subject: Subject, suite: Suite, python: Path) -> Coverage | None:
     """Run the suite under coverage.py; None where it does not come to an end."""
     with laid_out(subject, suite) as (folder, module):
         settings = folder.parent / "coverage.ini"
@@ -128,7 +128,7 @@ def covered(subject: Subject, suite: Suite) -> Coverage | None:
         begun = time.monotonic()
         try:
             subprocess.run(
-                [str(runner()), "-m", "coverage", "run", *argv], cwd=folder, env=env, capture_output=True,
+                [str(python), "-m", "coverage", "run", *argv], cwd=folder, env=env, capture_output=True,
                 timeout=SUITE_SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -139,7 +139,7 @@ def covered(subject: Subject, suite: Suite) -> Coverage | None:
         for name, excluded in (("all", ("pragma: never excluded",)), ("reach", OUT_OF_REACH)):
             lines = "".join(f"\n    {one}" for one in excluded)
             settings.write_text(f"{base}[report]\nexclude_lines ={lines}\n", encoding="utf-8")
-            argv = [str(runner()), "-m", "coverage", "json", "-q", "-o", str(out)]
+            argv = [str(python), "-m", "coverage", "json", "-q", "-o", str(out)]
             done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
             if done.returncode:
                 return None
@@ -197,7 +197,10 @@ def mutants(subject: Subject, count: int) -> list[Mutant]:
     return [Mutant(**one) for one in json.loads(path.read_text(encoding="utf-8"))["chosen"]]
 
 
-def verdicts(subject: Subject, suite: Suite, coverage: Coverage, sample: Sequence[Mutant]) -> list[Verdict]:
+def verdicts(
+    subject: Subject, suite: Suite, coverage: Coverage, sample: Sequence[Mutant], python: Path,
+    least_seconds: float = MUTANT_SECONDS,
+) -> list[Verdict]:  # fmt: skip
     """Run the suite on each mutant by plain pytest, up to the first failure.
 
     Tests that fail without a mutant are left out. A mutant on a statement that the suite does not run survives without
@@ -205,10 +208,10 @@ def verdicts(subject: Subject, suite: Suite, coverage: Coverage, sample: Sequenc
     """
     found: list[Verdict] = []
     with laid_out(subject, suite) as (folder, module):
-        argv = pytest_argv(runner(), suite, "-x")
-        for name in _failing(folder, suite) if coverage.failed else ():
+        argv = pytest_argv(python, suite, "-x")
+        for name in _failing(folder, suite, python) if coverage.failed else ():
             argv += ["--deselect", name]
-        limit = max(MUTANT_SECONDS, 3 * coverage.seconds)
+        limit = max(least_seconds, 3 * coverage.seconds)
         shutil.copytree(folder / ".git", folder.parent / "git")
         shutil.rmtree(folder / ".git")
         for one in sample:
@@ -239,9 +242,9 @@ def _outcome(argv: list[str], folder: Path, seconds: float) -> str:
             return "timeout"
 
 
-def _failing(folder: Path, suite: Suite) -> list[str]:
+def _failing(folder: Path, suite: Suite, python: Path) -> list[str]:
     done = subprocess.run(
-        pytest_argv(runner(), suite, "-rfE"), cwd=folder, env=environment(folder), capture_output=True, text=True,
+        pytest_argv(python, suite, "-rfE"), cwd=folder, env=environment(folder), capture_output=True, text=True,
         timeout=SUITE_SECONDS, check=False,
     )  # fmt: skip
     rows = [line.split(" ", 2) for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
@@ -265,11 +268,11 @@ def judged(subject: Subject, suite: Suite, count: int) -> Judged:
         kept = json.loads(path.read_text(encoding="utf-8"))
         coverage = Coverage(**kept["coverage"]) if kept["coverage"] else None
         return Judged(coverage, [Verdict(**one) for one in kept["verdicts"]])
-    coverage = covered(subject, suite) if suite.files else None
+    coverage = covered(subject, suite, runner()) if suite.files else None
     if coverage is None:
         found = [Verdict(one.id, one.tool, one.operator, one.line, False, "no suite") for one in sample]
     else:
-        found = verdicts(subject, suite, coverage, sample)
+        found = verdicts(subject, suite, coverage, sample, runner())
     result = Judged(coverage, found)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(result)), encoding="utf-8")

@@ -36,11 +36,13 @@ def by_cosmic_ray(text: str) -> Iterator[tuple[str, str]]:
 
 
 def by_mutmut(text: str, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the mutated node's kind and the mutated text, for each mutant that mutmut makes."""
+    """Yield the mutated node's kind and the mutated text, for each mutant that mutmut tries: those within functions."""
     from mutmut.mutation.file_mutation import create_mutations  # type: ignore[import-not-found]
 
     module, mutations, *_ = create_mutations(path, text)
     for one in mutations:
+        if one.contained_by_top_level_function is None:
+            continue
         yield type(one.original_node).__name__, module.deep_replace(one.original_node, one.mutated_node).code
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def pynguin(subject: Subject, seconds: float) -> Suite:
     return Suite("pynguin", subject.name, files, round(took, 1), round(os.getloadavg()[0], 2), note)
 
 
-def greendiff(subject: Subject, seconds: float, *options: str) -> Suite:
+def greendiff(subject: Subject, seconds: float, options: Sequence[str] = ()) -> Suite:
     """Have the command write tests within that many seconds, and take what its diff adds."""
     with tempfile.TemporaryDirectory(prefix="greendiff-tests-") as scratch:
         project, state = Path(scratch, "project"), Path(scratch, "state")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.corpus_loader import Bug, load
+from benchmarks.unit_tests import suspects
 from benchmarks.unit_tests.generators import Suite
 from benchmarks.unit_tests.judge import Mutant, covered, verdicts
-from benchmarks.unit_tests.main import Row, falls_short, figures
+from benchmarks.unit_tests.main import Row, falls_short, figures, unsteady
 from benchmarks.unit_tests.mutants_child import bare, place, spread
 from benchmarks.unit_tests.steadiness import steadiness
 from benchmarks.unit_tests.subjects import SUBJECTS, Subject, chosen
@@ -97,10 +100,15 @@ def test_tests_that_depend_on_order_or_hashes_are_flaky() -> None:
         "def test_hash():\n    assert hash('a') % 2 == 0\n"
         "def test_never():\n    assert False\n"
     )
-    found = steadiness(Subject("interval_set"), suite(text), 12, {"this": Path(sys.executable)})
+    found = steadiness(Subject("interval_set"), suite(text), 6, {"this": Path(sys.executable)})
     assert {name.rpartition("::")[2] for name in found.flaky} == {"test_first", "test_hash"}
     assert {name.rpartition("::")[2] for name in found.failing} == {"test_never"}
-    assert (found.tests, found.runs, found.unfinished) == (4, {"this": 12}, 0)
+    assert (found.tests, found.runs, found.unfinished) == (4, {"this": 6}, 0)
+    assert unsteady([found], 6, 1) == [
+        "interval_set: 2 of 4 tests are flaky", "steadiness: 6 runs of each suite, 100 wanted",
+        "steadiness: only one Python version was found",
+    ]  # fmt: skip
+    assert unsteady([], 100, 2) == ["steadiness: no suite was run"]
 
 
 def test_what_falls_short_is_said() -> None:
@@ -118,3 +126,45 @@ def test_what_falls_short_is_said() -> None:
     assert said[1] == f"no tests for {names[0]}"
     assert "lines: 90.9%, 98% wanted" in said
     assert figures(worse)["killed"] == pytest.approx(80 / 110, abs=1e-4)
+
+
+def bug(name: str = "merge_intervals.contained") -> Bug:
+    return load(names=[name])[0]
+
+
+def test_a_bug_is_laid_out_without_its_tests_and_with_what_there_is_to_go_by() -> None:
+    with suspects.without_tests(bug(), fixed=False) as folder:
+        assert {path.name for path in folder.iterdir()} == {".git", "intervals.py", "pyproject.toml"}
+        assert (folder / "intervals.py").read_text() == bug().broken
+    assert suspects.told(bug())
+    bare = replace(bug(), broken="def merge_intervals(intervals):\n    return intervals\n")
+    assert not suspects.told(bare)
+    assert suspects.told(replace(bare, broken=bare.broken.replace("intervals)", "intervals: list)")))
+    kind = replace(bare, function="Pile", broken='class Pile:\n    def top(self):\n        "Say."\n        return 1\n')
+    assert suspects.told(kind)
+
+
+def test_pinned_behaviour_is_judged_by_the_reference() -> None:
+    pinning = suite(
+        "from intervals import merge_intervals\n"
+        "def test_it():\n    assert merge_intervals([(1, 10), (2, 3)]) == [(1, 3)]\n"
+    )
+    python = Path(sys.executable)
+    assert suspects.failures(bug(), pinning, bug().broken, python) == 0
+    assert suspects.failures(bug(), pinning, bug().reference, python) == 1
+    assert suspects.failures(bug(), replace(pinning, files={}), bug().reference, python) == 0
+    report = {"suspects": [{"name": "intervals.merge_intervals"}, {"name": "intervals.other"}]}
+    assert len(suspects.suspected(replace(pinning, report=report), bug())) == 1
+
+
+def test_shares_of_suspected_bugs_are_of_those_with_something_to_go_by() -> None:
+    one = suspects.Found("a", "a", "tune", True, 3, 1, True, False, False, False, 1.0, "")
+    quiet = replace(one, reported=False, alarm=None, suspects=0)
+    found = [one, quiet, replace(quiet, pinned=True), replace(quiet, told=False, pinned=True)]
+    told = suspects.figures(found)
+    assert (told["told"], told["reported"], told["pinned_of_the_rest"]) == (3, pytest.approx(1 / 3, abs=1e-4), 0.5)
+    assert told["reported_on_the_reference_too"] == "0/1"
+    assert suspects.falls_short(found) == [
+        "suspected bugs: wrong behaviour pinned in 50.0% of the rest, at most 10% wanted"
+    ]
+    assert len(suspects.falls_short([quiet])) == 1

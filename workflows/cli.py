@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
 
+from workflows.fleet_options import add_batch
+
 STARTED = time.monotonic()
 """When this process began its work; budgets count from here."""
 
@@ -271,13 +273,14 @@ def build_parser() -> Parser:
     models.add_argument("--config", metavar="FILE", help="your own settings (TOML), as for fix")
     models.add_argument("--calls", action="store_true", help="also find out about tools and schemas, by two tiny calls")
     models.add_argument("--fetch", action="store_true", help="fetch the embedded model (1.1 GB), checked by its digest")
+    add_batch(command, _run, _models)
     command("doctor", "say what works on this machine, what does not, and how to mend it")
     return parser
 
 
 MODULES = {"fix": "fix", "resume": "fix", "runs": "look", "show": "look", "apply": "apply", "verify": "verify",
            "doctor": "doctor", "models": "models", "solve": "solve", "plan": "solve", "ask": "solve",
-           "index": "index"}  # fmt: skip
+           "index": "index", "batch": "batch"}  # fmt: skip
 
 
 def leave_foreign_imports() -> None:

@@ -1,0 +1,1 @@
+"""Many tasks from one file: each once, whatever is killed in between."""

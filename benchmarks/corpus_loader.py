@@ -75,8 +75,19 @@ class Bug:
 
     @property
     def split(self) -> Split:
-        """The side on which all bugs of the function are."""
-        return "tune" if hashlib.sha256(f"3:{self.function}".encode()).digest()[0] % 2 else "holdout"
+        """The side on which all bugs of the function are.
+
+        The second byte tells which functions were held out at first and were opened later, to learn from bugs that no
+        template had been written for.
+        """
+        digest = hashlib.sha256(f"3:{self.function}".encode()).digest()
+        return "tune" if digest[0] % 2 or digest[1] % 2 else "holdout"
+
+    @property
+    def opened(self) -> bool:
+        """Whether the function was held out until it was opened to be learned from."""
+        digest = hashlib.sha256(f"3:{self.function}".encode()).digest()
+        return digest[0] % 2 == 0 and digest[1] % 2 == 1
 
     @property
     def path(self) -> str:

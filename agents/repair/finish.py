@@ -13,7 +13,7 @@ from agents.repair.behaviour import clusters
 from agents.repair.naming import name_use
 from agents.repair.naturalness import naturalness
 from agents.repair.problem import OnEvent, RepairEvent, RepairProblem
-from agents.repair.ranking import OFFER, Passing, Ranked, belief, rank, reasons
+from agents.repair.ranking import OFFER, Passing, Ranked, belief, confidence, rank, reasons
 from agents.repair.schedule import Found
 from agents.repair.simplify import edit_size, simplify
 from agents.repair.units import SourceFile
@@ -63,7 +63,7 @@ class Finish:
                 candidate = one.passing.candidate
                 notes = self._confirm(candidate)
             if notes is not None:
-                sure = beliefs[one.passing.candidate.id]
+                sure = confidence(one, beliefs[one.passing.candidate.id])
                 repairs.append(Repair(candidate, one.score, one.votes, (*reasons(one), *notes), sure))
         if repairs and repairs[0].confidence < OFFER:
             return (), tuple(repairs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.repair.behaviour import Profile, clusters, profile
-from agents.repair.ranking import Passing, Ranked, belief, changed_tokens, rank, reasons
+from agents.repair.ranking import OFFER, Passing, Ranked, belief, changed_tokens, confidence, rank, reasons
 from agents.results import Candidate, Edit
 from sandbox.runners.trial_results import Behaviours, Sample
 from tests.trials.conftest import change
@@ -114,6 +114,15 @@ def test_belief_is_shared_among_behaviours_not_among_candidates() -> None:
     assert belief([]) == {}
     assert alike[0].votes == 2
     assert any("2 passing candidates" in note for note in reasons(alike[0]))
+
+
+def test_confidence_asks_for_more_than_being_the_only_one_found() -> None:
+    likely, far_fetched = with_prior("a - b", "a + b", -1.0), with_prior("return a\n", "return b\n", -9.0)
+    alone, guess = ranked(likely)[0], ranked(far_fetched)[0]
+    assert belief([alone]) == {likely.id: 1.0}
+    assert belief([guess]) == {far_fetched.id: 1.0}
+    assert confidence(guess, 1.0) < OFFER < confidence(alone, 1.0) < 1
+    assert 0 < confidence(alone, 0.0) < confidence(alone, 0.4) < confidence(alone, 1.0)
 
 
 def test_tokens_that_change_are_counted_also_in_broken_text() -> None:

@@ -79,12 +79,12 @@ class Guard:
             raise Forbidden(what)
 
     def _wrap_clocks(self) -> None:
-        """Notice who reads the clock; code that took the function itself before is not seen, and found by repetition."""
+        """Notice who reads the clock; who took the function before is not seen here, but found by repetition."""
         for name in ("time", "time_ns", "localtime", "gmtime", "ctime", "strftime"):
             original = getattr(time, name)
             setattr(time, name, self._noticing(original, "clock", 0 if name.startswith("time") else 1))
         read = os.getenv
-        os.getenv = self._noticing(read, "environment", 9)  # type: ignore[assignment]
+        os.getenv = self._noticing(read, "environment", 9)
 
     def _noticing(self, original: Callable[..., Any], what: str, free: int) -> Callable[..., Any]:
         def noticed(*args: Any, **named: Any) -> Any:
@@ -120,7 +120,7 @@ class Quiet:
         self.out = io.StringIO()
         self._before: Dict[str, Any] = {}
 
-    def __enter__(self) -> Quiet:
+    def __enter__(self) -> Quiet:  # noqa: PYI034 - `Self` is younger than the oldest Python here
         self._before = {"stdout": sys.stdout, "stderr": sys.stderr, "stdin": sys.stdin, "argv": sys.argv}
         sys.stdout, sys.stderr, sys.stdin = self.out, io.StringIO(), io.StringIO()
         return self

@@ -31,7 +31,8 @@ class Mutant:
     def __init__(self, message: Message) -> None:
         self.id: str = message["id"]
         self.edits: List[Tuple[int, int, str]] = [tuple(edit) for edit in message["edits"]]
-        self.reach: Optional[Tuple[int, int]] = tuple(message["reach"]) if message.get("reach") else None  # type: ignore[assignment]
+        reach = message.get("reach")
+        self.reach: Optional[Tuple[int, int]] = (reach[0], reach[1]) if reach else None
         self.unit: str = message.get("unit", "")
 
     def source(self, original: str) -> str:
@@ -81,7 +82,9 @@ class Judge:
         first, last = mutant.reach
         return any(first <= line <= last for line in self._ran[found.key])
 
-    def killers(self, mutant: Mutant, seconds: float) -> Tuple[str, List[int]]:
+    def killers(  # noqa: C901 - a child, and what its messages mean
+        self, mutant: Mutant, seconds: float
+    ) -> Tuple[str, List[int]]:
         """Return `judged`, `broken` or `died`, and the numbers of the scenes that notice a mutant."""
         tests = [(number, test, found) for number, test, found in self._tests() if self.relevant(mutant, found)]
         tests.sort(key=lambda entry: (not entry[2].new, -self._useful.get(entry[0], 0), entry[2].seconds))

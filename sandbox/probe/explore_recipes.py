@@ -226,12 +226,9 @@ class Writer:
             inside = ", ".join("%s=%s" % (key, self._text(item, depth - 1)) for key, item in parts)
             found.append("%s(%s)" % (kind.__qualname__, inside))
         elif isinstance(value, tuple) and hasattr(kind, "_fields"):
-            inside = ", ".join(
-                "%s=%s" % (key, self._text(item, depth - 1))
-                for key, item in zip(kind._fields, value)  # type: ignore[attr-defined]
-            )
+            inside = ", ".join("%s=%s" % (key, self._text(item, depth - 1)) for key, item in zip(kind._fields, value))
             found.append("%s(%s)" % (kind.__qualname__, inside))
-        if kind.__repr__ is not object.__repr__:
+        if getattr(kind, "__repr__", None) not in (object.__repr__, None):
             try:
                 text = repr(value)
             except Exception:

@@ -34,9 +34,9 @@ def relations(search: Search, runner: Runner, before: Callable[[str], None]) -> 
     inputs: Dict[str, List[Any]] = {}
     for found in search.found:
         scene = found.scene
-        if found.target in simple and len(scene.steps) == 1 and len(scene.steps[0].args) == 1:
-            if not scene.steps[0].named and not any(line.get("op") == "raises" for line in found.lines):
-                inputs.setdefault(found.target, []).append(scene.steps[0].args[0])
+        one = found.target in simple and len(scene.steps) == 1 and len(scene.steps[0].args) == 1
+        if one and not scene.steps[0].named and not any(line.get("op") == "raises" for line in found.lines):
+            inputs.setdefault(found.target, []).append(scene.steps[0].args[0])
     for first, second in _pairs(list(simple)):
         before(first)
         relation = _tried(runner, first, "%s(%s({}))" % (second, first), inputs.get(first, []), "round trip", None)
@@ -67,9 +67,8 @@ def _pairs(names: List[str]) -> Iterator[Tuple[str, str]]:
                 if partner is None and one in ("to", "from"):
                     words = re.split(r"_?%s_?" % one, low)
                     partner = lower.get("%s_%s_%s" % (words[-1], one, words[0])) if len(words) == 2 else None
-                if partner is not None and partner != name and re.search(r"(^|_|[a-z])%s" % one, low):
-                    if one == there or there in ("to", "from"):
-                        yield name, partner
+                if partner is not None and partner != name and (one == there or there == "to"):
+                    yield name, partner
 
 
 def _tried(

@@ -135,9 +135,8 @@ class Runner:
         ]
         pairs += [(name, step.named[name], now) for name, now in holds["named"].items()]
         for place, recipe, now in pairs:
-            if isinstance(recipe, (list, dict, set)):
-                if repr(self.builder.build(recipe)) != repr(now):
-                    found.changed.append((place, now))
+            if isinstance(recipe, (list, dict, set)) and repr(self.builder.build(recipe)) != repr(now):
+                found.changed.append((place, now))
 
     def _look(self, found: Outcome, error: BaseException) -> None:
         """Say whether the code meant to raise what it raised."""
@@ -232,7 +231,7 @@ class Runner:
         if isinstance(value, Awaited):
             text, value = "asyncio.run(%s)" % text, value.value
         checks = self._of_value(text, value)
-        if value is None and step.name not in ("get",):
+        if value is None:
             # What gives nothing is done for what it does.
             return [{"do": text, "of": text, "op": "is", "want": "None"}]
         return checks or [{"do": text}]
@@ -280,7 +279,7 @@ class Runner:
             try:
                 seen = self.builder_eval(text, name, value)
                 want = self.writer.write(seen)
-            except (Exception, OutOfTime):
+            except (Exception, OutOfTime):  # noqa: S112 - one view of several
                 continue
             finally:
                 self.timer.stop()
@@ -309,7 +308,7 @@ class Runner:
             slots = owner.__dict__.get("__slots__", ())
             owned |= set((slots,) if isinstance(slots, str) else slots)
         views += ["%s.%s" % (name, attribute) for attribute in sorted(owned) if not attribute.startswith("_")]
-        if kind.__str__ is not object.__str__ and kind.__module__ not in ("builtins", "re"):
+        if kind.__dict__.get("__str__") is not None and kind.__module__ not in ("builtins", "re"):
             views.append("str(%s)" % name)
         return views
 

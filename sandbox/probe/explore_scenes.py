@@ -45,6 +45,10 @@ class Step:
         """Whether it has no value."""
         return self.name in STATEMENTS or self.name.startswith("set:")
 
+    def copy(self) -> Step:
+        """Return a step that can be changed without changing this one."""
+        return Step(self.name, tuple(map(copied, self.args)), {name: copied(v) for name, v in self.named.items()})
+
     def text(self, subject: str, spelled: Sequence[str], named: Dict[str, str]) -> str:
         """Return source, given that of the object and of the arguments."""
         inside = ", ".join([*spelled, *("%s=%s" % pair for pair in named.items())])

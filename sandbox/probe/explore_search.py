@@ -161,10 +161,10 @@ class Search:
         scene.origin = "search"
         if scene.argv is not None:
             words = scene.argv[1:]
-            choice = self.dice.randrange(3)
-            if choice == 0 or not words:
+            way = self.dice.randrange(3)
+            if way == 0 or not words:
                 words.insert(self.dice.randint(0, len(words)), str(self._word()))
-            elif choice == 1:
+            elif way == 1:
                 words[self.dice.randrange(len(words))] = str(self._word())
             else:
                 del words[self.dice.randrange(len(words))]
@@ -181,9 +181,8 @@ class Search:
                 args, named = target.domains.other(scene.start.args, scene.start.named)
                 scene.start = New(target.name, args, named)
         elif choice < 0.5 and len(scene.steps) < STEPS:
-            name = (
-                self._wanted(target, names) if self.dice.random() < 0.6 else self.dice.choice(target.changing or names)
-            )
+            likely = self.dice.random() < 0.6
+            name = self._wanted(target, names) if likely else self.dice.choice(target.changing or names)
             at = len(scene.steps) if self.dice.random() < 0.6 else self.dice.randint(0, len(scene.steps))
             scene.steps.insert(at, self._step(target, name))
         elif choice < 0.6 and len(scene.steps) > 1:

@@ -128,9 +128,8 @@ def contradictions(target: str, documentation: str, names: Dict[str, Any], timer
             elif error.startswith(("NameError", "ImportError", "ModuleNotFoundError", "SyntaxError", "Forbidden")):
                 # The example is not meant to be run as it stands.
                 return found
-            found.append(
-                Contradiction(target, example.source.strip(), (example.exc_msg or example.want).strip(), error)
-            )
+            wanted = (example.exc_msg or example.want).strip()
+            found.append(Contradiction(target, example.source.strip(), wanted, error))
             return found
         if not checker.check_output(example.want, got, options):
             if example.want.strip() and got.strip() and _same(example.want, got, local):

@@ -179,12 +179,12 @@ class Explorer:
         for name in OFFERED:
             try:
                 self.names[name] = importlib.import_module(name)
-            except ImportError:
+            except ImportError:  # noqa: PERF203 - few
                 continue
         self.names.update(vars(module))
         self._dice = random.Random(server.order["seed"])  # noqa: S311 - the same every time
-        self.maker = Maker(self._dice, lambda kind: self._reader.owned(kind))
-        self._reader = Reader(module, server.tree, server.marks.spots, self.maker, server.root)
+        self.maker = Maker(self._dice, self._owned)
+        self._reader = Reader(module, server.tree, server.marks.spots, self.maker)
         self.runner = Runner(self.names, server.marks, server.guard, server.timer, server.root, module.__name__)
         self.runner.bare = {
             node.lineno for node in ast.walk(server.tree) if isinstance(node, ast.Raise) and node.exc is None
@@ -194,6 +194,9 @@ class Explorer:
         self.search = Search(targets, self.runner, self.maker, self._dice, self._at)
         self._told = 0
         self._dropped: Dict[int, str] = {}
+
+    def _owned(self, kind: type) -> Optional[str]:
+        return self._reader.owned(kind)
 
     def _at(self, target: str) -> None:
         self._channel.send({"at": target})
@@ -211,9 +214,8 @@ class Explorer:
         doubts = []
         for target in self.search.targets:
             self._at(target.name)
-            doubts += contradictions(
-                target.name, self._reader.docs.get(target.name, ""), self.names, self._server.timer
-            )
+            text = self._reader.docs.get(target.name, "")
+            doubts += contradictions(target.name, text, self.names, self._server.timer)
         share = 0.4 if self._server.order["mutants"] else 0.8
         self.search.run(seconds * share, private=False)
         hidden = [t for t in self.search.targets if not t.public and t.marks - self.search.covered]

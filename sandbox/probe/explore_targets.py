@@ -50,12 +50,9 @@ class Target:
 class Reader:
     """Reads one module that was imported."""
 
-    def __init__(
-        self, module: types.ModuleType, tree: ast.Module, spots: Sequence[Any], maker: Maker, root: str
-    ) -> None:
+    def __init__(self, module: types.ModuleType, tree: ast.Module, spots: Sequence[Any], maker: Maker) -> None:
         self.module = module
         self.maker = maker
-        self._root = root
         self._spots = spots
         self.nodes: Dict[str, Any] = dict(_definitions(tree, ""))
         self._functions = {n.rpartition(".")[2]: v for n, v in self.nodes.items() if not isinstance(v, ast.ClassDef)}
@@ -69,9 +66,8 @@ class Reader:
             if isinstance(node, ast.Compare):
                 self.maker.learn([v for v in constants(node) if isinstance(v, str)], favour=True)
         patterns: List[Any] = []
-        spaces = [{n: v for n, v in vars(self.module).items() if not n.startswith("__")}] + [
-            vars(v) for v in vars(self.module).values() if isinstance(v, type)
-        ]
+        own = {name: value for name, value in vars(self.module).items() if not name.startswith("__")}
+        spaces: List[Any] = [own, *(vars(value) for value in own.values() if isinstance(value, type))]
         for space in spaces:
             for value in list(space.values()):
                 patterns += _patterns_in(value)
@@ -189,13 +185,8 @@ class Reader:
             if len(domains.parameters) < wanted:
                 return
         if step in _BINARY and domains.domains:
-            domains.domains[0] = Domain(
-                self.maker,
-                "other",
-                inspect.Parameter.empty,
-                {target.name: 2.0, "list": 0.5, "int": 0.4, "str": 0.3, "dict": 0.2, "set": 0.3},
-                None,
-            )  # noqa: E501
+            kinds = {target.name: 2.0, "list": 0.5, "int": 0.4, "str": 0.3, "dict": 0.2, "set": 0.3}
+            domains.domains[0] = Domain(self.maker, "other", inspect.Parameter.empty, kinds, None)
         target.operations[step] = domains, marks
         self.docs["%s%s" % (target.name, step)] = inspect.getdoc(value) or ""
 
@@ -211,7 +202,7 @@ class Reader:
         if len(parameters) > 12:
             return None
         try:
-            inner = value.__init__ if isinstance(value, type) else value
+            inner = getattr(value, "__init__") if isinstance(value, type) else value  # noqa: B009 - of the class, on purpose
             hints = typing.get_type_hints(inspect.unwrap(inner))
         except Exception:
             hints = getattr(value, "__annotations__", {})
@@ -247,9 +238,9 @@ def _reads_argv(node: Any, functions: Dict[str, Any], depth: int) -> bool:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute) and inner.attr in ("argv", "ArgumentParser"):
             return True
-        if depth and isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id in functions:
-            if _reads_argv(functions[inner.func.id], functions, depth - 1):
-                return True
+        called = functions.get(getattr(inner.func, "id", "")) if isinstance(inner, ast.Call) else None
+        if depth and called is not None and _reads_argv(called, functions, depth - 1):
+            return True
     return False
 
 

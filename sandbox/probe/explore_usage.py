@@ -150,13 +150,9 @@ class Usage:
         other = None
         if isinstance(parent, ast.BinOp):
             other = parent.right if parent.left is node else parent.left
-            if (
-                isinstance(parent.op, ast.Mod)
-                and parent.right is node
-                and isinstance(other, (ast.Constant, ast.JoinedStr))
-            ):
-                if not isinstance(getattr(other, "value", 0), (int, float)):
-                    return
+            formats = isinstance(parent.op, ast.Mod) and parent.right is node
+            if formats and isinstance(other, (ast.Constant, ast.JoinedStr)) and not _is_number(other):
+                return
         if isinstance(other, ast.Constant) and isinstance(other.value, str):
             yield "str"
         elif isinstance(other, (ast.List, ast.ListComp)):
@@ -173,7 +169,7 @@ class Usage:
             yield "dict"
             return
         for other in operands:
-            if isinstance(other, ast.Constant) and other is not node:
+            if isinstance(other, ast.Constant):
                 kind = type(other.value).__name__
                 if kind in ("int", "float", "str", "bytes"):
                     yield kind
@@ -181,6 +177,10 @@ class Usage:
                     yield "None"
             elif isinstance(other, ast.Name) and other is not node and isinstance(parent.ops[0], (ast.Lt, ast.Gt)):
                 yield "int"
+
+
+def _is_number(node: Any) -> bool:
+    return isinstance(getattr(node, "value", 0), (int, float))
 
 
 def constants(node: ast.AST) -> List[Any]:
@@ -193,7 +193,7 @@ def constants(node: ast.AST) -> List[Any]:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Constant) and id(inner) not in texts:
             value = inner.value
-            if type(value) in (int, float, str, bytes) and value not in found and len(found) < 300:
-                if not isinstance(value, (str, bytes)) or len(value) <= 40:
-                    found.append(value)
+            short = not isinstance(value, (str, bytes)) or len(value) <= 40
+            if type(value) in (int, float, str, bytes) and value not in found and len(found) < 300 and short:
+                found.append(value)
     return found

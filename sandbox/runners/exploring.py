@@ -243,9 +243,8 @@ def _take(found: Exploration, message: Mapping[str, Any]) -> None:
         found.scenarios.clear()
         found.verdicts.clear()
         found.relations.clear()
-        how = {"died": "it ended the process", "wall": "it hung", "cpu": "it hung"}.get(
-            str(message["how"]), "it failed"
-        )
+        ways = {"died": "it ended the process", "wall": "it hung", "cpu": "it hung"}
+        how = ways.get(str(message["how"]), "it failed")
         found.left_out[_text(message["target"])] = f"{how} while it was explored"
     elif kind == "finished":
         _finish(found, message)

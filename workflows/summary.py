@@ -39,6 +39,9 @@ def _claim(manifest: Manifest, tables: Tables) -> str:
     if new:
         verb = "fails without the patch and passes" if new == 1 else "fail without the patch and pass"
         told.append(f"{_tests(new)} that it adds {verb} with it")
+    if manifest.claim == "tests":
+        files = len(manifest.added_tests)
+        told.append(f"it adds nothing but tests, in {files} file{'' if files == 1 else 's'}, and they pass steadily")
     if manifest.claim == "preserves":
         ran = len(manifest.covering)
         told.append(f"it preserves behaviour as far as the tests see; {_tests(ran)} {'runs' if ran == 1 else 'run'} "

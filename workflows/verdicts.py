@@ -17,9 +17,10 @@ CheckName = Literal[
     "interface", "no-new-findings", "repeatable", "generalises",
 ]  # fmt: skip
 
-Claim = Literal["repairs", "adds", "preserves"]
+Claim = Literal["repairs", "adds", "preserves", "tests"]
 """What a patch is said to do: make failing tests of the base pass, make tests pass that it brings along (a reproduced
-issue, a feature's acceptance), or change nothing that can be observed (a refactoring, an upgrade)."""
+issue, a feature's acceptance), change nothing that can be observed (a refactoring, an upgrade), or add nothing but
+tests that pass on the base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class GateCase:
     repeats: int = 2
     """How many clean-room runs of the patched tree must agree."""
     claim: Claim = "repairs"
-    """`repairs` needs `baseline.targets`, `adds` needs `added_targets`, `preserves` takes neither."""
+    """`repairs` needs `baseline.targets`, `adds` needs `added_targets`, `preserves` and `tests` take neither."""
     added_targets: tuple[Failure, ...] = ()
     """Tests in test files that the patch adds, each with the exception with which it fails on the base once its file is
     there. Where that file cannot even be collected on the base (a new module, a new name), the exception is the one

@@ -26,6 +26,8 @@ def selection(case: GateCase, static: Static, number: int) -> tuple[str, ...]:
     """Return what run `number` is asked to run; empty for all tests."""
     if number == 0 or case.harness.kind == "command":
         return ()
+    if case.claim == "tests":
+        return static.added_tests if number < RUNS - 1 else tuple(reversed(static.added_tests))
     return static.added_tests if number < RUNS - 1 else tuple(t.node_id for t in reversed(asked(case, number)))
 
 
@@ -124,6 +126,12 @@ def added_pass(
         reason = f"With the added test files in place, {tests(len(lost))} did not pass: {listed(lost)}."
         return Check(name, False, reason, tuple(lost[:_SHOWN]))
     others = sum(bool(home_of(static, r.node_id)) for r in first.results) - len(case.added_targets)
+    if case.claim == "tests":
+        seen = {path: sum(home_of(static, r.node_id) == path for r in first.results) for path in static.added_tests}
+        hollow = [path for path, number in seen.items() if not number]
+        if hollow or not seen:
+            return Check(name, False, f"No test was run of {listed(hollow) or 'the patch'}.", tuple(hollow[:_SHOWN]))
+        return Check(name, True, f"{tests(others)} that the patch adds passed in {RUNS} runs with different hash seeds.")
     more = f", and so do {tests(others)} beside them" if others > 0 else ""
     count = tests(len(case.added_targets))
     return Check(name, True, f"{count} that the patch adds passed in {RUNS} runs with different hash seeds{more}.")

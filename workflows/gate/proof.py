@@ -117,6 +117,30 @@ def prove(case: GateCase, sandbox: Sandbox, static: Static, progress: Progress) 
     )  # fmt: skip
 
 
+def run_whole(case: GateCase, sandbox: Sandbox, static: Static, progress: Progress) -> Proof:
+    """Run the tree with tests that are all that a patch adds, as often as `prove` does.
+
+    Raises:
+        SandboxUnavailable, SandboxBroken: the sandbox does not answer or went away.
+
+    """
+    after = static.after
+    assert after is not None  # noqa: S101 - the caller has looked
+    progress(f"running the added tests: {RUNS} runs, in fresh sandboxes")
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="gate") as pool:
+        runs = [
+            pool.submit(_run, case, sandbox, after, case.environment, static, number, selection(case, static, number))
+            for number in range(RUNS)
+        ]
+        every = [run.result() for run in runs]
+    unrunnable = [r.report for r in every if isinstance(r.report, TestsUnrunnable)]
+    return Proof(
+        whole=tuple(r.report for r in every if isinstance(r.report, TestReport)),
+        unrunnable=str(unrunnable[0]).rstrip(".") if unrunnable else "",
+        rewritten=tuple(dict.fromkeys(path for r in every for path in r.rewritten)),
+    )
+
+
 def _worth_more(
     case: GateCase, static: Static, before: Sequence[TestReport | TestsUnrunnable],
     whole: Sequence[TestReport | TestsUnrunnable],

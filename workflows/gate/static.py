@@ -113,7 +113,7 @@ def static_checks(case: GateCase) -> Static:
     special: tuple[str, ...] = ()
     if checks[-1].passed:
         checks.append(_tamper(case, surface, before_files, after_files))
-    if checks[-1].passed and (added or case.added_targets or case.claim == "adds"):
+    if checks[-1].passed and (added or case.added_targets or case.claim in {"adds", "tests"}):
         checks.append(_added_tests(case, surface, after, changed, added))
     if checks[-1].passed and case.environment_after is not None:
         checks.append(judge_environment(case, after))
@@ -231,7 +231,9 @@ def _added_tests(
     problems: list[str] = []
     flags: list[str] = []
     new = [p for p in changed if p in after and p not in case.base and surface.test_reason(p) is not None]
-    if case.added_targets or case.claim == "adds":
+    if case.claim == "tests":
+        problems = [f"{path} is no new test file" for path in changed if path not in added]
+    elif case.added_targets or case.claim == "adds":
         problems = [
             f"{path} is new beside the added tests, and it holds no tests but code that runs with them"
             for path in new if path not in added and path.endswith((".py", ".pyi", ".pth"))

@@ -16,7 +16,7 @@ from workflows.gate.clean_room import CleanRoom, judged_tree, late_flaky, run_cl
 from workflows.gate.generalises import generalises, probed_tampering
 from workflows.gate.outcomes import new_tampering, nothing_broken, repeatable, targets_failed_before, targets_pass
 from workflows.gate.preserving import Covered, look, preserved
-from workflows.gate.proof import Proof, prove
+from workflows.gate.proof import Proof, prove, run_whole
 from workflows.gate.static import Static, static_checks
 from workflows.verdicts import Check, CheckName, GateCase, GateReport
 
@@ -37,11 +37,12 @@ def conditions(case: GateCase, added_tests: Sequence[str] = ()) -> tuple[CheckNa
     targets = case.claim == "repairs" or bool(case.baseline.targets)
     proved = case.claim == "adds" or bool(case.added_targets)
     only: dict[CheckName, bool] = {
-        "added-tests": proved or bool(added_tests),
+        "added-tests": proved or case.claim == "tests" or bool(added_tests),
         "environment": case.environment_after is not None,
         "targets-failed-before": targets, "targets-pass": targets,
-        "added-failed-before": proved, "added-pass": proved, "added-matter": proved,
+        "added-failed-before": proved, "added-pass": proved or case.claim == "tests", "added-matter": proved,
         "change-covered": case.claim == "preserves", "interface": case.claim == "preserves",
+        "generalises": case.claim != "tests",
     }  # fmt: skip
     return tuple(name for name in CONDITIONS if only.get(name, True))
 
@@ -89,6 +90,9 @@ def _merged(before: Sequence[Check], after: Sequence[Check]) -> list[Check]:
 
 def _before_any_run(case: GateCase) -> list[Check]:
     """Judge what the baseline alone decides: whether the case names what its claim needs."""
+    if case.claim == "tests" and (case.baseline.targets or case.added_targets):
+        reason = "A patch that only adds tests has no target tests, but some are named."
+        return [Check("targets-failed-before", False, reason)]
     if case.claim == "preserves":
         if case.baseline.targets or case.added_targets:
             reason = "A patch that preserves behaviour has no target tests, but some are named."
@@ -129,19 +133,26 @@ def _clean_room(case: GateCase, static: Static, sandbox: Sandbox, progress: Prog
         if proof.unrunnable:
             return _Ran((*checks, _unrunnable(case, proof.unrunnable)), room.reports, flaky, proof)
         checks += _of_proof(case, static, proof.before, proof.whole, proof.hollow, flaky)
+    if passing and case.claim == "tests":
+        proof = run_whole(case, sandbox, static, progress)
+        if proof.unrunnable:
+            return _Ran((*checks, _unrunnable(case, proof.unrunnable)), room.reports, flaky, proof)
+        checks.append(added_pass(case, static, proof.whole, flaky))
     if passing and case.claim == "preserves":
         covered = look(case, sandbox, tree, static, progress)
         if covered.unrunnable:
             return _Ran((*checks, _unrunnable(case, covered.unrunnable)), room.reports, flaky)
         checks.append(preserved(case, static, covered.covering, covered.blind))
     checks += _tampering(case, room, proof, covered)
-    checks.append(generalises(case, room, proof, covered, static))
+    if case.claim != "tests":
+        checks.append(generalises(case, room, proof, covered, static))
     return _Ran(tuple(checks), room.reports, flaky, proof, covered)
 
 
 def _unrunnable(case: GateCase, why: str) -> Check:
     name: CheckName = (
-        "targets-pass" if case.baseline.targets else "added-pass" if case.added_targets else "nothing-broken"
+        "targets-pass" if case.baseline.targets else "added-pass" if case.added_targets or case.claim == "tests"
+        else "nothing-broken"
     )
     return Check(name, False, f"The tests cannot be run on the patched tree: {why}.".replace("..", "."))
 
@@ -284,6 +295,8 @@ def _derived(case: GateCase, static: Static, report: GateReport, flaky: frozense
         checks.append(targets_pass(case.baseline, report.reports))
     if case.claim == "adds" or case.added_targets:
         checks += _of_proof(case, static, report.before, report.whole, report.hollow, flaky)
+    if case.claim == "tests":
+        checks.append(added_pass(case, static, report.whole, flaky))
     if case.claim == "preserves":
         checks.append(preserved(case, static, report.covering, ()))
     return checks

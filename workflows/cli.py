@@ -44,6 +44,13 @@ by the tests that are there. The diff alone goes to standard output. What cannot
 terminal in words, else the questions are printed and the exit code is 5.
 """
 
+TEST_HELP = """\
+Write tests that a reviewer would keep, without any model: inputs are searched for in a sandbox, what was observed
+steadily becomes an assertion, and a test is kept only if it runs or notices something that nothing did before.
+Behaviour that contradicts its documentation is not pinned but reported. The diff alone goes to standard output; what
+was found is in the report (--report). --budget is the time for one module.
+"""
+
 JSON_HELP = """\
 --json prints one JSON object a line, each with "event" and "elapsed" (seconds):
   run-started step-started step-finished note environment baseline suspects search-started searching candidate found
@@ -252,6 +259,18 @@ def build_parser() -> Parser:
     _models(fix)
     _asking(command)
 
+    test = command("test", "write tests for code as it is, and print the verified diff", description=TEST_HELP)
+    test.add_argument(
+        "target", nargs="?", default="", metavar="PATH",
+        help="a file, folder or dotted module (default: every module, least tested first)",
+    )  # fmt: skip
+    test.add_argument("--changed", metavar="BASE", help="only the modules that changed since this commit")
+    test.add_argument("--repository", "--repo", default=".", metavar="DIR", help="a folder in it (default: here)")
+    test.add_argument("--report", metavar="DIR", help="write report.md, report.json and report.html to this folder")
+    test.add_argument("--seed", type=int, default=1, metavar="N", help="of the search's dice (default: 1)")
+    _run(test, 60)
+    _outputs(test)
+
     verify = command("verify", "replay an evidence bundle from a fresh clone; fails if anything differs")
     verify.add_argument("bundle", metavar="BUNDLE", help="a folder or archive that `greendiff fix --bundle` wrote")
     verify.add_argument("--repository", metavar="PATH", help="a clone that has the base commit (default: here)")
@@ -280,7 +299,7 @@ def build_parser() -> Parser:
 
 MODULES = {"fix": "fix", "resume": "fix", "runs": "look", "show": "look", "apply": "apply", "verify": "verify",
            "doctor": "doctor", "models": "models", "solve": "solve", "plan": "solve", "ask": "solve",
-           "index": "index", "batch": "batch"}  # fmt: skip
+           "index": "index", "batch": "batch", "test": "test"}  # fmt: skip
 
 
 def leave_foreign_imports() -> None:

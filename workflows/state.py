@@ -19,8 +19,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-Purpose = Literal["fix", "solve", "plan", "ask"]
-"""The command: `fix` wants failing tests to pass, `solve` takes any request, `plan` and `ask` end before a diff."""
+Purpose = Literal["fix", "solve", "plan", "ask", "test"]
+"""The command: `fix` wants failing tests to pass, `solve` takes any request, `plan` and `ask` end before a diff, `test`
+writes tests for code as it is."""
 
 
 @dataclass(frozen=True, slots=True)

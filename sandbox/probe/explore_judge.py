@@ -178,7 +178,9 @@ class Judge:
             other = Runner(names, Marks(), self._guard, self._timer, self._root, self._module.__name__)
             other.docs = search.runner.docs
             end = time.monotonic() + seconds
-            first = [f.scene for _, _, f in self._tests() if mutant.reach and self.relevant(mutant, f)]
+            first = [
+                f.scene for _, _, f in self._tests() if mutant.reach and self.relevant(mutant, f) and f.scene.steps
+            ]
             search.dice.seed(mutant.id)
             while time.monotonic() < end:
                 if first and search.dice.random() < 0.6:

@@ -78,6 +78,7 @@ def _tried(
     held: List[str] = []
     against: List[Dict[str, str]] = []
     telling = 0
+    hits: List[int] = []
     for recipe in inputs:
         source = render(recipe)
         if len(source) > 80:
@@ -95,6 +96,7 @@ def _tried(
             other = seen.value
         if got.ended == "value" and type(got.value) is type(other) and bool(got.value == other):
             held.append(source)
+            hits += got.hits
             telling += repr(once.value) != source
         else:
             against.append({"input": source, "got": repr(got.value if got.ended == "value" else got.error)[:120],
@@ -107,4 +109,4 @@ def _tried(
     right = "{}" if wanted is None else "%s({})" % wanted
     lines = [{"of": text.format(value), "op": "eq", "want": right.format(value)} for value in chosen]
     return {"kind": kind, "target": target, "text": text, "right": right, "inputs": chosen, "against": against[:5],
-            "held": len(held), "failed": len(against), "lines": lines}  # fmt: skip
+            "hits": sorted(set(hits)), "held": len(held), "failed": len(against), "lines": lines}  # fmt: skip

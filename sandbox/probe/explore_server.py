@@ -25,9 +25,10 @@ from .explore_judge import Judge, Mutant
 from .explore_marks import Marks
 from .explore_relations import relations
 from .explore_run import Runner
+from .explore_scenes import Scene
 from .explore_search import Found, Search
 from .explore_seeds import Seeds, contradictions
-from .explore_targets import Reader
+from .explore_targets import Reader, Target
 from .trial_wire import Channel, Message, OutOfTime, adopt_orphans, start, sweep, watch
 
 OFFERED = ("math", "collections", "itertools", "operator", "datetime", "decimal", "fractions", "copy",
@@ -229,6 +230,7 @@ class Explorer:
             "reached": self.search.reached, "endless": self.search.endless,
             "left_out": {t.name: t.left_out for t in self.search.targets if t.left_out},
             "targets": [t.name for t in self.search.targets],
+            "parameters": {t.name: _parameters(t) for t in self.search.targets},
         })  # fmt: skip
 
     def _tell(self) -> None:
@@ -297,9 +299,17 @@ class Explorer:
         return kinds
 
     def _relate(self) -> None:
-        """Tell which relations between functions hold, or hold as a rule."""
+        """Take relations between functions that hold among what was found, and tell of all."""
         for relation in relations(self.search, self.runner, self._at):
-            self._channel.send(dict(relation, op="relation", names=self._names_of(relation["lines"])))
+            self._channel.send(dict(relation, op="relation", names=self._names_of(relation["lines"]), id=-1))
+            if relation["failed"]:
+                continue
+            scene = Scene(relation["target"], [], origin="relation")
+            found = Found(scene, relation["lines"], relation["hits"], True, 0.01)
+            found.key = "relation " + relation["text"] + relation["right"]
+            self.search.found.append(found)
+            self._channel.send(dict(relation, op="relation", names={}, id=len(self.search.found) - 1))
+            self._tell()
 
     def _judge(self, end: float) -> None:
         mutants = [Mutant(message) for message in self._server.order["mutants"]]
@@ -354,8 +364,21 @@ def _plain(found: Found) -> Optional[Dict[str, Any]]:
     if scene.start is not None or scene.argv is not None or len(scene.steps) != 1:
         return None
     step = scene.steps[0]
+    if not step.name.replace(".", "").replace("_", "a").isalnum():
+        return None
     return {"name": step.name, "args": [render(a) for a in step.args],
             "named": {key: render(value) for key, value in step.named.items()}}  # fmt: skip
+
+
+def _parameters(target: Target) -> List[str]:
+    """Return the names of positional parameters; one that takes any number begins with an asterisk."""
+    names = []
+    for parameter in target.domains.parameters:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            names.append("*" + parameter.name)
+    return names
 
 
 def _examples(text: str) -> List[str]:

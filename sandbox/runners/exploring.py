@@ -127,6 +127,10 @@ class Exploration:
     """Spots that the import alone runs."""
     scenarios: dict[int, Scenario] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
+    kept_relations: dict[int, Relation] = field(default_factory=dict)
+    """Those that held on every input, by the scenario that they are."""
+    parameters: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Function → names of its positional parameters; one that takes any number begins with an asterisk."""
     doubts: list[Doubt] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     unsteady: dict[str, int] = field(default_factory=dict)
@@ -234,7 +238,10 @@ def _take(found: Exploration, message: Mapping[str, Any]) -> None:
         target = _text(message["target"])
         found.unsteady[target] = found.unsteady.get(target, 0) + 1
     elif kind == "relation":
-        found.relations.append(_relation(message))
+        if int(message["id"]) < 0:
+            found.relations.append(_relation(message))
+        else:
+            found.kept_relations[int(message["id"])] = _relation(message)
     elif kind == "judged":
         before = found.verdicts.get(str(message["mutant"]), Verdict("judged", frozenset())).killers
         killers = before | {int(number) for number in message["killers"]}
@@ -243,6 +250,7 @@ def _take(found: Exploration, message: Mapping[str, Any]) -> None:
         found.scenarios.clear()
         found.verdicts.clear()
         found.relations.clear()
+        found.kept_relations.clear()
         ways = {"died": "it ended the process", "wall": "it hung", "cpu": "it hung"}
         how = ways.get(str(message["how"]), "it failed")
         found.left_out[_text(message["target"])] = f"{how} while it was explored"
@@ -253,6 +261,8 @@ def _take(found: Exploration, message: Mapping[str, Any]) -> None:
 def _finish(found: Exploration, message: Mapping[str, Any]) -> None:
     found.finished = True
     found.runs = int(message["runs"])
+    for name, parameters in message.get("parameters", {}).items():
+        found.parameters[_text(name)] = tuple(map(_text, parameters))
     found.targets = tuple(_text(name) for name in message.get("targets", ()))
     found.doubts = [Doubt(*(_text(doubt[k]) for k in ("target", "source", "wanted", "got")))
                     for doubt in message.get("doubts", ())]  # fmt: skip

@@ -131,7 +131,7 @@ def added_pass(
         hollow = [path for path, number in seen.items() if not number]
         if hollow or not seen:
             return Check(name, False, f"No test was run of {listed(hollow) or 'the patch'}.", tuple(hollow[:_SHOWN]))
-        return Check(name, True, f"{tests(others)} that the patch adds passed in {RUNS} runs with different hash seeds.")
+        return Check(name, True, f"{tests(others)} that it adds passed in {RUNS} runs with different hash seeds.")
     more = f", and so do {tests(others)} beside them" if others > 0 else ""
     count = tests(len(case.added_targets))
     return Check(name, True, f"{count} that the patch adds passed in {RUNS} runs with different hash seeds{more}.")

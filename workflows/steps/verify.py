@@ -151,7 +151,10 @@ def _clean_room(case: GateCase, static: Static, sandbox: Sandbox, progress: Prog
 
 def _unrunnable(case: GateCase, why: str) -> Check:
     name: CheckName = (
-        "targets-pass" if case.baseline.targets else "added-pass" if case.added_targets or case.claim == "tests"
+        "targets-pass"
+        if case.baseline.targets
+        else "added-pass"
+        if case.added_targets or case.claim == "tests"
         else "nothing-broken"
     )
     return Check(name, False, f"The tests cannot be run on the patched tree: {why}.".replace("..", "."))

@@ -122,7 +122,7 @@ class Trier:
         except NotSwappable as error:
             result.update(verdict="import", message=str(error))
             return result
-        swaps = [swap for swap in swaps if _differs(swap)]
+        swaps = [swap for swap in swaps if differs(swap)]
         if not swaps and not bindings:
             result.update(verdict="same")
             return result
@@ -237,7 +237,8 @@ def essence(summary: Summary) -> List[Any]:
     return [summary.get("outcome"), summary.get("exception"), list(summary.get("at", ()))]
 
 
-def _differs(swap: Swap) -> bool:
+def differs(swap: Swap) -> bool:
+    """Say whether an exchange changes what a function does."""
     function, code, defaults, keywords = swap
     same = defaults is function.__defaults__ and keywords is function.__kwdefaults__
     return not (same and same_meaning(function.__code__, code))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from . import failures, importing, service, warm
 from .trial_batch import FACTOR
+from .trial_mutants import SILENT
 from .trial_wire import Broken, Channel, Message, Summary, kill, start, sweep, watch
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ class _Runner:
             result.update(verdict="failed", test=absent[0], exception="missing", complete=False)
             names = []
         wanted = set(targets)
+        lenient = bool(self._order.get("lenient"))
         end = time.perf_counter() + float(self._order.get("test_seconds", 1e9))
         for index, name in enumerate(names):
             if time.perf_counter() > end and not (wanted - set(names[:index])):
@@ -212,14 +214,16 @@ class _Runner:
                 )
                 result.update({k: summary[k] for k in ("exception", "at", "deep") if k in summary})
                 break
-            elif name in expected:
-                result.update(breaks=name, complete=False)
+            elif name in expected and not (lenient and summary["outcome"] in SILENT):
+                result.update(breaks=name, complete=False, message=summary["outcome"])
+                result["exception"] = summary.get("exception", "")
                 break
         tests.tear_down()
         if expected:
             gone = sorted(expected - set(tests.items))
-            if gone and result["verdict"] == "passed" and self._order.get("all"):
+            if gone and result["verdict"] == "passed" and (self._order.get("all") or lenient):
                 result.setdefault("breaks", gone[0])
+                result.setdefault("message", "missing")
         self._out.send({"op": "result", "result": result})
         # What plugins do at a session's end is of no interest, and can take longer than the tests.
         os._exit(0)

@@ -15,6 +15,7 @@ from . import service
 from .trial_batch import Trier, essence
 from .trial_behave import Behaviour, collect
 from .trial_live import Live, State
+from .trial_mutants import Mutants
 from .trial_overlay import Zygote, prepare
 from .trial_wire import Broken, Channel, Message, Summary, adopt_orphans, start, sweep, watch
 
@@ -56,6 +57,7 @@ class Server:
         live = Live(self.order["root"])
         paces: Dict[str, float] = self.order.get("paces", {})
         self.trier = Trier(self.order["root"], self.order.get("sources", {}), tests, live, State(live), paces)
+        self.mutants = Mutants(self)
         for path in self.order.get("sources", {}):
             self.trier.source(path)
         gc.collect()
@@ -209,6 +211,10 @@ class Server:
         for candidate in alone:
             self.some([candidate], order)
         return rest
+
+    def on_mutants(self, order: Message) -> None:
+        """Try mutants; see `trial_mutants`."""
+        self.mutants.answer(order)
 
     def on_behave(self, order: Message) -> None:
         """Compare candidates' behaviour; a candidate that ends the child counts as out of time everywhere."""

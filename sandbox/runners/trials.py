@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sandbox.errors import SandboxBroken, TestsUnrunnable
 from sandbox.probe import frames
@@ -20,6 +20,9 @@ SILENCE = 120.0
 """Seconds without a word from the worker after which it counts as dead."""
 RESTARTS = 20
 """How often a worker that candidates killed is started again."""
+
+
+_C = TypeVar("_C")
 
 
 class _Lost(Exception):
@@ -124,8 +127,9 @@ class Trials:
         except _Lost as error:
             self.close()
             raise SandboxBroken(f"the trial worker ended before it had collected the tests: {error}") from None
-        if message["op"] == "opened" and not message["order"]:
-            message = {"op": "unopened", "errors": f"there is no test {', '.join(self._targets[:3])}"}
+        if message["op"] == "opened" and not message["order"] and (self._targets or not message["collected"]):
+            names = self._targets or self._related
+            message = {"op": "unopened", "errors": f"there is no test {', '.join(names[:3])}"}
         if message["op"] == "unopened":
             self.close()
             raise TestsUnrunnable(f"no test could be collected for trials: {message['errors'] or 'no message'}")
@@ -166,26 +170,33 @@ class Trials:
             SandboxBroken: the worker could not be kept alive.
 
         """
-        todo = {change.id: change for change in batch}
-        isolate = False
-        end = time.monotonic() + seconds
-        while todo and not self._stop.is_set():
-            order = {
+
+        def order(left: Sequence[Change]) -> dict[str, Any]:
+            return {
                 "op": "batch",
-                "candidates": [as_message(change) for change in todo.values()],
+                "candidates": [as_message(change) for change in left],
                 "cpu": cpu_seconds,
                 "related": self._related,
                 "related_seconds": related_seconds,
-                "isolate": isolate,
                 "thorough": thorough,
-                "seconds": max(0.0, end - time.monotonic()),
             }
+
+        yield from self._try_all({change.id: change for change in batch}, order, seconds)
+
+    def _try_all(
+        self, todo: dict[str, _C], order: Callable[[Sequence[_C]], dict[str, Any]], seconds: float
+    ) -> Iterator[Trial]:
+        """Yield trials for what is to be tried, by its id, whatever becomes of the worker."""
+        isolate = False
+        end = time.monotonic() + seconds
+        while todo and not self._stop.is_set():
+            message = {**order(list(todo.values())), "isolate": isolate, "seconds": max(0.0, end - time.monotonic())}
             try:
-                self._send(order)
-                while (message := self._receive())["op"] != "done":
+                self._send(message)
+                while (answer := self._receive())["op"] != "done":
                     # A candidate may be answered twice, when its first failure turned out to prove nothing.
-                    todo.pop(message["id"], None)
-                    yield trial_of(message)
+                    todo.pop(answer["id"], None)
+                    yield trial_of(answer)
                 return
             except _Lost as error:
                 if self._stop.is_set():
@@ -254,9 +265,12 @@ class Trials:
             "wall": wall_seconds,
             "test_seconds": test_seconds,
         }
+        return self._asked_twice(name, order)
+
+    def _asked_twice(self, name: str, order: Mapping[str, Any]) -> Trial:
         for _ in range(2):
             try:
-                self._send(order)
+                self._send(dict(order))
                 message = self._receive()
                 if not message.get("lost"):
                     return trial_of(message)

@@ -98,14 +98,19 @@ class Footprints:
             self._tests[name] = total.digest()
         return self._tests[name]
 
-    def _ran(self, path: str, lines: Iterable[int]) -> bytes:
-        """Return the digest of those functions of a file that hold one of the lines."""
+    def _ran(self, path: str, lines: Iterable[int], *, inside: bool = False) -> bytes:
+        """Return the digest of those functions of a file that hold one of the lines, in their bodies if `inside`."""
         file = self._file(path)
         if file is None:
             entry = self._tree.get(path)
             return hashlib.sha256(entry.data if entry is not None else b"").digest()
         digests = self._split(path)[0]
-        names = {_key(file.unit_at_line(line)) for line in lines}
+        units = ((file.unit_at_line(line), line) for line in lines)
+        names = {
+            _key(unit)
+            for unit, line in units
+            if not inside or (unit.node.body[:1] and line >= unit.node.body[0].lineno)
+        }
         return b"".join(digests[name] for name in sorted(names) if name in digests)
 
     def _split(self, path: str) -> tuple[dict[str, bytes], bytes]:
@@ -146,7 +151,8 @@ class Footprints:
                 total.update(self._split(path)[1])
         for path, lines in sorted(self._covering.coverage.get("", {}).items()):
             if not is_test_path(path):
-                total.update(self._ran(path, lines))
+                # Definitions run on import; what they define does so seldom.
+                total.update(self._ran(path, lines, inside=True))
         return total.digest()
 
 

@@ -52,7 +52,7 @@ def mutants_of(
 
 def survey(tree: Tree, path: str, lines: Collection[int] | None = None) -> Survey:
     """Return the mutants of a file with what was left out, and why; see `mutants_of`."""
-    file = SourceFile.parse(path, tree)
+    file = SourceFile.parse(path, tree) if path.endswith(".py") else None
     if file is None:
         return Survey((), ())
     wanted = None if lines is None else frozenset(lines)

@@ -66,6 +66,8 @@ def _declaration(statement: ast.stmt) -> str:
         name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
         if name in _TYPING:
             return "declares a type"
+        if name == "getLogger":
+            return "names a log"
     if isinstance(value, (ast.Subscript, ast.BinOp)):
         words = {n.attr if isinstance(n, ast.Attribute) else n.id
                  for n in ast.walk(value) if isinstance(n, (ast.Attribute, ast.Name))}  # fmt: skip

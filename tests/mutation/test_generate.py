@@ -6,7 +6,7 @@ import pytest
 
 from agents.mutation.generate import mutants_of, spread, survey
 from agents.mutation.mutant import Mutant
-from sandbox.patches import apply_patch
+from sandbox.patches import apply
 from tests.mutation.conftest import make_tree
 
 
@@ -89,7 +89,7 @@ def test_what_nobody_should_notice_is_left_out_with_a_reason() -> None:
     found = survey(make_tree({"m.py": MANY}), "m.py")
     lines = {m.first for m in found.mutants}
     reasons = {one.reason for one in found.left_out}
-    assert lines == {7, 16, 18, 19, 23, 24, 25}
+    assert lines == {7, 17, 19, 20, 24, 25, 26}
     assert "declares a type" in reasons
     assert "a line of a log" in reasons
     assert "marked with a pragma" in reasons
@@ -105,21 +105,21 @@ def by_line(mutants: tuple[Mutant, ...], line: int) -> Mutant:
 def test_the_lines_that_can_notice_a_fault_are_those_that_run_it() -> None:
     found = mutants_of(make_tree({"m.py": MANY}), "m.py")
     assert by_line(found, 7).reach is None
-    assert by_line(found, 16).reach is None
-    assert by_line(found, 18).reach is None  # a decorator
-    assert by_line(found, 19).reach == (18, 25)  # a default
-    assert by_line(found, 23).reach == (23, 23)
-    assert by_line(found, 24).reach == (24, 25)  # what a handler catches matters where it catches
+    assert by_line(found, 17).reach is None
+    assert by_line(found, 19).reach is None  # a decorator
+    assert by_line(found, 20).reach == (19, 26)  # a default
+    assert by_line(found, 24).reach == (24, 24)
+    assert by_line(found, 25).reach == (25, 26)  # what a handler catches matters where it catches
 
 
 def test_a_diff_makes_the_mutant_and_nothing_else() -> None:
     tree = make_tree({"m.py": MANY})
     for mutant in mutants_of(tree, "m.py"):
-        assert apply_patch(tree, mutant.diff.encode()) == mutant.applied(tree), mutant.description
+        assert apply(tree, mutant.diff.encode()) == mutant.applied(tree), mutant.description
 
 
 def test_equal_meanings_are_made_once() -> None:
-    found = survey(make_tree({"m.py": "def f(a):\n    return 2 * 1 + a\n"}), "m.py")
+    found = survey(make_tree({"m.py": "def f(a):\n    return 1 + 1 + a\n"}), "m.py")
     texts = [m.changed for m in found.mutants]
     assert len(texts) == len(set(texts))
     assert any("compiles to" in one.reason for one in found.left_out)
@@ -130,7 +130,7 @@ def test_lines_and_limits_choose_and_the_order_is_always_the_same() -> None:
     every = mutants_of(tree, "m.py")
     assert every == mutants_of(tree, "m.py")
     assert [m.first for m in every] == sorted(m.first for m in every)
-    assert {m.first for m in mutants_of(tree, "m.py", {23})} == {23}
+    assert {m.first for m in mutants_of(tree, "m.py", {24})} == {24}
     few = spread(every, 5)
     assert len(few) == 5
     assert len({m.first for m in few}) == 5

@@ -85,16 +85,12 @@ FILES = {
     "shop/code.py": CODE,
     "tests/test_shop.py": TESTS.replace("import code", "from shop import code"),
 }
-    "shop/__init__.py": "",
-    "shop/code.py": CODE,
-    "tests/test_shop.py": TESTS.replace("import code", "from shop import code"),
-}
 
 
 @pytest.fixture(scope="module")
 def judged(judging: Judging) -> dict[str, Judged]:
     found = judging(make_tree(FILES), path="shop/code.py")
-    return {f"{one.mutant.operator} {one.mutant.changed.strip()}": one for one in found}
+    return {f"{one.mutant.operator} {one.mutant.changed.strip()}".strip(): one for one in found}
 
 
 def test_each_kind_of_verdict_is_given(judged: dict[str, Judged]) -> None:

@@ -22,6 +22,14 @@ class Pair:
         return self.fixed.replace(self.right, self.wrong, 1)
 
 
+def written(name: str, text: str) -> Pair:
+    """Read a pair from a table: eight spaces of margin, `--` before what is right, `++` before what is wrong."""
+    program, _, change = text.partition("        --\n")
+    right, _, wrong = change.partition("        ++\n")
+    parts = program.splitlines()[1:], right.splitlines(), wrong.splitlines()[:-1]
+    return Pair(name, *("".join(f"{line[8:]}\n" for line in part) for part in parts))
+
+
 PAIRS: list[Pair] = []
 
 

@@ -11,7 +11,7 @@ from agents.repair.checks import meaning_of
 from agents.repair.generate import Context, generate
 from agents.results import Failure, Suspect
 from sandbox.tree import Entry, Tree
-from tests.repair.pairs_table import Pair
+from tests.repair.pairs_table import Pair, written
 from tests.repair.rank_pairs import rank
 
 PROGRAMS = {
@@ -239,19 +239,9 @@ PROGRAMS = {
 }
 
 
-def pair_of(name: str) -> Pair:
-    text, _, change = PROGRAMS[name].partition("        --\n")
-    right, _, wrong = change.partition("        ++\n")
-    lines = text.splitlines()
-    fixed, right, wrong = (
-        "".join(f"{line[8:]}\n" for line in part) for part in (lines[1:], right.splitlines(), wrong.splitlines()[:-1])
-    )
-    return Pair(name, fixed, right, wrong)
-
-
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_is_generated(name: str) -> None:
-    number, candidate = rank(pair_of(name), 3000)
+    number, candidate = rank(written(name, PROGRAMS[name]), 3000)
     assert number is not None
     assert candidate is not None
 

@@ -14,9 +14,11 @@ from agents.repair.templates import (
     elements,
     everywhere,
     exceptions,
+    forgotten,
     forms,
     guards,
     insertions,
+    loops,
     operators,
     results,
     slices,
@@ -30,6 +32,7 @@ from agents.repair.templates.site import Template
 _FAMILIES = (
     operators, constants, strings, variables, conditions, guards, calls, wrapping, slices, combined, displays,
     everywhere, statements, results, insertions, copies, definitions, exceptions, elements, forms, blocks,
+    loops, forgotten,
 )  # fmt: skip
 
 TEMPLATES: tuple[Template, ...] = tuple(template for family in _FAMILIES for template in family.TEMPLATES)

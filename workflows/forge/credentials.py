@@ -86,7 +86,7 @@ class Installation:
 
 def moment(text: str) -> float:
     """Return the seconds since the epoch of an ISO 8601 time as forges write it."""
-    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    found = datetime.fromisoformat(text)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 

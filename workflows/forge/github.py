@@ -116,9 +116,7 @@ class _AppToken:
         return False
 
 
-def _minted(
-    name: str, app: str, key: Secret, installation: int | None, api: str, options: dict[str, Any]
-) -> Minted:
+def _minted(name: str, app: str, key: Secret, installation: int | None, api: str, options: dict[str, Any]) -> Minted:
     calls = Calls(api, _AppToken(app, key), **options)
     what = f"the App's installation on {name}"
     number = installation

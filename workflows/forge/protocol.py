@@ -236,9 +236,7 @@ class Forge(Protocol):
         """Return what CI says about a commit, the newest of each name."""
         ...
 
-    def report_check(
-        self, commit: str, *, name: str, key: str, state: CheckState, title: str, summary: str
-    ) -> Check:
+    def report_check(self, commit: str, *, name: str, key: str, state: CheckState, title: str, summary: str) -> Check:
         """Show a check of our own on a commit: made once for each `key`, and changed in place from then on."""
         ...
 

@@ -51,6 +51,12 @@ Behaviour that contradicts its documentation is not pinned but reported. The dif
 was found is in the report (--report). --budget is the time for one module.
 """
 
+MUTANTS_HELP = """\
+Put one small fault after the other into the code, in memory, and let the tests that run it judge: those that no test
+notices are printed with their diffs, then a table by file. Verdicts are remembered, so that a second time only what has
+changed is tried. Nothing in the working tree is touched.
+"""
+
 JSON_HELP = """\
 --json prints one JSON object a line, each with "event" and "elapsed" (seconds):
   run-started step-started step-finished note environment baseline suspects search-started searching candidate found
@@ -227,6 +233,30 @@ def _asking(command: Callable[..., Parser]) -> None:
     index.add_argument("--stats", action="store_true", help="print what the index holds, and what it took")
 
 
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1")
+    return number
+
+
+def _mutants(command: Callable[..., Parser]) -> None:
+    mutants = command(
+        "mutants", "put small faults into the code and print those that no test notices", description=MUTANTS_HELP
+    )
+    mutants.add_argument("paths", nargs="*", metavar="PATH", help="files or folders (default: every module)")
+    mutants.add_argument("--changed", metavar="BASE", help="only lines that differ from this commit")
+    mutants.add_argument(
+        "--min-mutation", type=_share, metavar="SHARE", help="exit with 1 where the tests catch less, from 0 to 1"
+    )
+    mutants.add_argument("--json", action="store_true", help="print events as JSON, one a line, the last with all")
+    _where(mutants)
+    _run(mutants, 600)
+
+
 def build_parser() -> Parser:
     """Return the parser of the whole command line."""
     parser = Parser(
@@ -271,6 +301,7 @@ def build_parser() -> Parser:
     _run(test, 60)
     _outputs(test)
 
+    _mutants(command)
     verify = command("verify", "replay an evidence bundle from a fresh clone; fails if anything differs")
     verify.add_argument("bundle", metavar="BUNDLE", help="a folder or archive that `greendiff fix --bundle` wrote")
     verify.add_argument("--repository", metavar="PATH", help="a clone that has the base commit (default: here)")
@@ -299,7 +330,7 @@ def build_parser() -> Parser:
 
 MODULES = {"fix": "fix", "resume": "fix", "runs": "look", "show": "look", "apply": "apply", "verify": "verify",
            "doctor": "doctor", "models": "models", "solve": "solve", "plan": "solve", "ask": "solve",
-           "index": "index", "batch": "batch", "test": "test"}  # fmt: skip
+           "index": "index", "batch": "batch", "test": "test", "mutants": "mutants"}  # fmt: skip
 
 
 def leave_foreign_imports() -> None:

@@ -47,7 +47,7 @@ class Writer:
         """Return tests for the chosen scenarios: those of one function together, relations first."""
         groups: dict[tuple[str, ...], list[Chosen]] = {}
         for one in chosen:
-            groups.setdefault(_shape(one.scenario), []).append(one)
+            groups.setdefault(self._shape(one.scenario), []).append(one)
         order = list(dict.fromkeys(one.scenario.target for one in chosen))
         ranked = sorted(groups.values(), key=lambda g: (order.index(g[0].scenario.target), _rank(g[0].scenario)))
         made: list[Written] = []
@@ -60,6 +60,23 @@ class Writer:
             else:
                 made += [self._sequence(one) for one in group]
         return made
+
+    def _shape(self, scenario: Scenario) -> tuple[str, ...]:
+        """Return what scenarios share that can be rows of one table."""
+        call = scenario.call
+        if scenario.origin == "relation":
+            return ("relation", str(scenario.id))
+        if call is None or len(scenario.lines) != 1 or scenario.lines[0].view:
+            return ("sequence", str(scenario.id))
+        line = scenario.lines[0]
+        kind: str = "value" if line.operation == "eq" else line.operation
+        if kind == "is":
+            kind = f"is {line.want}" if line.want == "None" else "is"
+        want = line.want if line.operation == "raises" else ""
+        known = self.parameters.get(call.name, ())
+        fixed = sum(not name.startswith("*") for name in known)
+        count = "any" if len(known) > fixed and len(call.args) >= fixed else str(len(call.args))
+        return ("call", call.name, count, ",".join(key for key, _ in call.named), kind, want)
 
     # Calls of one function
 
@@ -227,7 +244,7 @@ class Writer:
                 text = "output.getvalue()" if quiet else "capsys.readouterr().out"
                 line = Line("eq", text, repr(line.text))
                 made.append("    " * (depth - 1) * quiet + self._check(line)[0])
-            elif line.operation == "do" or (line.alone and not self._telling(scenario, line)):
+            elif line.operation == "do" or (line.alone and not self._telling(scenario, line) and _does(line.alone)):
                 made.append(pad + (line.alone or line.text))
             else:
                 if printing and quiet:
@@ -298,19 +315,12 @@ def _indented(lines: Iterable[str]) -> list[str]:
     return ["    " + line for line in lines]
 
 
-def _shape(scenario: Scenario) -> tuple[str, ...]:
-    """Return what scenarios share that can be rows of one table."""
-    call = scenario.call
-    if scenario.origin == "relation":
-        return ("relation", str(scenario.id))
-    if call is None or len(scenario.lines) != 1 or scenario.lines[0].view:
-        return ("sequence", str(scenario.id))
-    line = scenario.lines[0]
-    kind: str = "value" if line.operation == "eq" else line.operation
-    if kind == "is":
-        kind = f"is {line.want}" if line.want == "None" else "is"
-    want = line.want if line.operation == "raises" else ""
-    return ("call", call.name, str(len(call.args)), ",".join(key for key, _ in call.named), kind, want)
+def _does(text: str) -> bool:
+    """Whether a line is there for what it does: a statement, or a call."""
+    try:
+        return isinstance(parse_expression(text), ast.Call)
+    except (SyntaxError, ValueError):
+        return True
 
 
 def _rank(scenario: Scenario) -> int:

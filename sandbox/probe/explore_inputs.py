@@ -143,7 +143,7 @@ class Maker:
 
     def _lambda(self, arity: Optional[int]) -> str:
         if arity == 0:
-            return self.dice.choice(("lambda: 0", "list", "dict", "lambda: 1"))
+            return self.dice.choice(("lambda: 0", "list", "dict", "itertools.count().__next__"))
         return self.dice.choice(_TWO if arity == 2 else _ONE)
 
     def instance(self, name: str, depth: int = 2) -> Any:

@@ -19,7 +19,7 @@ from .trial_values import canonical
 from .trial_wire import Channel, Message, OutOfTime, start, watch
 
 MEMORY = 512 << 20
-ENOUGH = 6
+ENOUGH = 4
 """Scenes that notice a mutant, after which no further one is tried on it."""
 _FACTOR = 20.0
 """How many times longer than on the original a test may take on a mutant."""

@@ -37,10 +37,10 @@ def relations(search: Search, runner: Runner, before: Callable[[str], None]) -> 
         one = found.target in simple and len(scene.steps) == 1 and len(scene.steps[0].args) == 1
         if one and not scene.steps[0].named and not any(line.get("op") == "raises" for line in found.lines):
             inputs.setdefault(found.target, []).append(scene.steps[0].args[0])
-    for first, second in _pairs(list(simple)):
+    for first, second, there in _pairs(list(simple)):
         before(first)
         relation = _tried(runner, first, "%s(%s({}))" % (second, first), inputs.get(first, []), "round trip", None)
-        if relation is not None:
+        if relation is not None and (there or not relation["failed"]):
             yield relation
     for name in simple:
         if _AGAIN.search(name):
@@ -56,7 +56,8 @@ def relations(search: Search, runner: Runner, before: Callable[[str], None]) -> 
                 yield found_one
 
 
-def _pairs(names: List[str]) -> Iterator[Tuple[str, str]]:
+def _pairs(names: List[str]) -> Iterator[Tuple[str, str, bool]]:
+    """Yield pairs of functions, and whether the first is the one that goes there."""
     lower = {name.lower(): name for name in names}
     for there, back in _PAIRS:
         for low, name in lower.items():
@@ -68,7 +69,7 @@ def _pairs(names: List[str]) -> Iterator[Tuple[str, str]]:
                     words = re.split(r"_?%s_?" % one, low)
                     partner = lower.get("%s_%s_%s" % (words[-1], one, words[0])) if len(words) == 2 else None
                 if partner is not None and partner != name and (one == there or there == "to"):
-                    yield name, partner
+                    yield name, partner, one == there
 
 
 def _tried(

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 from .explore_guard import Forbidden, Guard, Quiet, Timer
 from .explore_marks import Marks
 from .explore_recipes import Builder, Unwritable, Writer, render
-from .explore_scenes import Scene, Step, perform
+from .explore_scenes import OPERATIONS, Scene, Step, perform
 from .trial_wire import OutOfTime
 
 SECONDS = 0.4
@@ -234,7 +234,10 @@ class Runner:
         if value is None:
             # What gives nothing is done for what it does.
             return [{"do": text, "of": text, "op": "is", "want": "None"}]
-        return checks or [{"do": text}]
+        if not checks and step.name in OPERATIONS and step.name not in ("__call__", "__next__"):
+            # A bare expression says nothing; where what it does matters, the test does not hold and is dropped.
+            return []
+        return checks or ([] if step.name.startswith("get:") else [{"do": text}])
 
     def _of_value(self, text: str, value: Any) -> List[Line]:
         """Return lines that check the value of an expression."""

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from .explore_inputs import Maker
 from .explore_recipes import New, render
-from .explore_run import Outcome, Runner
+from .explore_run import SECONDS, Outcome, Runner
 from .explore_scenes import Scene, Step
 from .explore_targets import Target
 from .trial_values import canonical, fingerprint
@@ -103,6 +103,8 @@ class Search:
         for args, named in target.domains.calls:
             self.attempt(target, Scene(target.name, [Step(target.name, tuple(args), named)], origin="call"))
         for _ in range(20):
+            if target.left_out:
+                return
             self.attempt(target, self.fresh(target))
 
     def _explore(self, target: Target, count: int, end: float) -> None:
@@ -207,7 +209,7 @@ class Search:
             return None
         self._seen.add(key)
         began = time.monotonic()
-        outcome = self.runner.run(scene)
+        outcome = self.runner.run(scene, SECONDS / 3 if target.name in self.endless else SECONDS)
         took = time.monotonic() - began
         self.runs += 1
         target.tries += 1
@@ -235,7 +237,9 @@ class Search:
         elif outcome.ended == "time":
             slow = self.endless.setdefault(target.name, [])
             slow.append(scene.key()[:300])
-            if len(slow) > 12:
+            # What hangs has had the time of many others.
+            target.tries += 50
+            if len(slow) > 3 and 60 * len(slow) > target.tries / 2:
                 target.left_out = "it did not end on several inputs"
         if target.tries >= HOPELESS and target.gains <= 1.0:
             target.left_out = target.left_out or "no inputs were found that it takes"

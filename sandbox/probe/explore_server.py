@@ -81,7 +81,7 @@ class Server:
         avoid: List[str] = list(self._order.get("avoid", ()))
         for _ in range(RESTARTS):
             left = float(self._order["seconds"]) - (time.monotonic() - begun)
-            if left < 1.0:
+            if left < 0.3:
                 break
             state = {"at": "", "finished": ""}
 
@@ -315,6 +315,8 @@ class Explorer:
         mutants = [Mutant(message) for message in self._server.order["mutants"]]
         judge = Judge(self._module, self._server.source, self.search, self._server.marks.spots, self._server.guard,
                       self._server.timer, self._server.root)  # fmt: skip
+        # Where the time does not suffice for all, those that are tried come from everywhere.
+        self._dice.shuffle(mutants)
         alive: List[Mutant] = []
         for mutant in mutants:
             self._at(mutant.unit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import time
 import types
 import typing
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
@@ -97,6 +98,9 @@ class Reader:
         classes: List[Tuple[str, type]] = []
         for name, value in list(vars(self.module).items()):
             if getattr(value, "__module__", None) != self.module.__name__ or name.startswith("__"):
+                continue
+            if getattr(value, "__name__", name) != name and getattr(value, "__name__", name) in vars(self.module):
+                # Another name for the same thing.
                 continue
             public = not name.startswith("_") if listed is None else name in listed
             if isinstance(value, type):
@@ -218,11 +222,27 @@ class Reader:
                 kinds[type(default).__name__] = kinds.get(type(default).__name__, 0.0) + 3.0
             if type(default) is bool:
                 kinds = {"bool": 1.0}
-            domain = Domain(self.maker, name, hint, kinds, usage.arity(name) if usage else None)
+            arity = usage.arity(name) if usage is not None else None
+            around = self.nodes.get(qualified.rpartition(".")[0])
+            if arity is None and usage is not None and around is not None:
+                arity = usage.kept_as(name, around)
+                kinds = {"callable": 1.0} if arity is not None else kinds
+            if default is not parameter.empty and callable(default) and not kinds:
+                kinds, arity = {"callable": 1.0}, _arity(default)
+            domain = Domain(self.maker, name, hint, kinds, arity)
             if type(default) in (int, float, str, bool, bytes, type(None), tuple) and default is not parameter.empty:
                 domain.known.append(default)
             made.append(domain)
         return Domains(self.maker, parameters, made)
+
+
+def _arity(function: Any) -> Optional[int]:
+    if isinstance(function, type):
+        return 0
+    try:
+        return len(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return 0 if function in (time.monotonic, time.time, time.perf_counter) else None
 
 
 def _definitions(node: ast.AST, prefix: str) -> Iterator[Tuple[str, Any]]:

@@ -79,6 +79,17 @@ class Usage:
                 return len(node.args)
         return None
 
+    def kept_as(self, name: str, around: ast.AST) -> Optional[int]:
+        """Return with how many arguments a class calls what a parameter is kept as, None where it does not."""
+        kept: Set[str] = set()
+        for node in ast.walk(self._node):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id == name:
+                kept |= {target.attr for target in node.targets if isinstance(target, ast.Attribute)}
+        for node in ast.walk(around):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in kept:
+                return len(node.args)
+        return None
+
     def _of_doc(self, name: str) -> Iterator[str]:
         for pattern in (r":type\s+%s:\s*([^\n]+)", r":param\s+(\w+)\s+%s:", r"^\s*%s\s*(?:\(|:)\s*([^\n):]+)"):
             for text in re.findall(pattern % re.escape(name), self._doc, re.MULTILINE):

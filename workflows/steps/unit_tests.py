@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agents.testing.writing import Style
     from workflows.job import Job
 
-EXPLORING = 0.62
+EXPLORING = 0.8
 """Share of a module's time that goes into exploring; the rest is for running what was written."""
 RUNS = 3
 """How often all new tests of a module are run before they are offered, in other orders each."""

@@ -32,7 +32,7 @@ def as_json(
             for one in found
         ],
         "mutants": {
-            "tried": sum(one.mutants for one in found), "killed_before": 0,
+            "tried": sum(one.mutants for one in found), "killed_before": sum(one.killed_before for one in found),
             "killed_after": sum(one.killed for one in found),
             "survivors": [dict(survivor) for one in found for survivor in one.survivors][:_SURVIVORS],
         },
@@ -63,7 +63,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     ]
     mutants = report["mutants"]
     if mutants["tried"]:
-        lines += ["", f"{mutants['killed_after']} of {mutants['tried']} mutants are noticed by the new tests."]
+        after, before = mutants["killed_after"], mutants["killed_before"]
+        lines += ["", f"{after} of {mutants['tried']} mutants are noticed, {before} of them by the existing tests."]
     if report["suspects"]:
         lines += ["", "### Suspected bugs", "", "Nothing is pinned about these functions."]
         for one in report["suspects"]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib
+import io
 import os
 import random
 import sys
 import time
+import tokenize
 import types
 import warnings
 from typing import Any, Dict, List, Optional, Set
@@ -111,7 +113,7 @@ class Server:
         sys.path[:0] = [folder for folder in folders if folder not in sys.path]
         with open(self._path, "rb") as stream:
             data = stream.read()
-        self._source = importlib.util.decode_source(data)
+        self._source = data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
 
         def mark(tree: ast.Module, path: str) -> None:
             if os.path.realpath(path) == os.path.realpath(self._path):

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agents.mutation.generate import mutants_of
+from agents.mutation.judge import Bench, judge
+from agents.mutation.mutant import Judged, Mutant
 from agents.neighbour_tests import neighbourhood
 from agents.testing.choosing import choose
 from agents.testing.files import file_text, module_name, test_path
@@ -19,7 +22,6 @@ from sandbox.runners.report import Outcome, TestReport
 from sandbox.runners.run import run_tests
 from sandbox.tree import Entry
 from workflows.gate.surface import file_of
-from workflows.steps.mutants_for_tests import mutants_of
 
 if TYPE_CHECKING:
     from agents.testing.writing import Style
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 EXPLORING = 0.8
 """Share of a module's time that goes into exploring; the rest is for running what was written."""
+JUDGING = 0.2
+"""Share that the existing tests' judging of mutants may take."""
 RUNS = 3
 """How often all new tests of a module are run before they are offered, in other orders each."""
 _MUTANTS = 700
@@ -62,7 +66,10 @@ class ModuleTests:
     branches_before: int = 0
     branches_after: int = 0
     mutants: int = 0
+    """Tried on the existing or the new tests, without those that mean nothing."""
+    killed_before: int = 0
     killed: int = 0
+    """By the existing and the new tests together."""
     survivors: list[Mapping[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -92,12 +99,15 @@ def write_for(
     test_files = sorted({file_of(r.node_id) for r in base.results if file_of(r.node_id) in job.tree})
     around = neighbourhood(job.tree, test_files, (path,), found.module)
     found.test_path = test_path(job.tree, around, path, taken)
-    mutants = mutants_of(job.tree, path, _MUTANTS)
+    mutants = {mutant.id: mutant for mutant in mutants_of(job.tree, path, limit=_MUTANTS)}
+    before = _noticed(job, tuple(mutants.values()), coverage, seconds * JUDGING)
+    alive = {one.mutant.id: one.mutant for one in before if one.verdict in {"survived", "not covered", "untried"}}
+    found.killed_before = sum(one.caught for one in before)
     with job.open_tree(job.tree) as workspace:
         explored = explore(
-            workspace, harness, found.module, path, seconds=seconds * EXPLORING, seed=seed,
+            workspace, harness, found.module, path, seconds=seconds * EXPLORING - (time.monotonic() - begun), seed=seed,
             sources=[job.tree[p].data.decode("utf-8", "replace") for p in test_files[:_SOURCES]],
-            mutants=[mutant.message for mutant in mutants.values()],
+            mutants=[_message(mutant) for mutant in alive.values()],
         )  # fmt: skip
     found.left_out = _left_out(explored, found.module)
     if explored.error:
@@ -107,9 +117,30 @@ def write_for(
     ran = _ran(explored, coverage, path)
     writing = _Writing(job, found, explored, around.style == "unittest", ran)
     writing.settle(begun + seconds)
-    _count(found, explored, ran, writing.kept, mutants)
+    _count(found, explored, ran, writing.kept, alive)
     found.seconds = time.monotonic() - begun
     return found
+
+
+def _noticed(job: Job, mutants: tuple[Mutant, ...], coverage: TestReport, seconds: float) -> tuple[Judged, ...]:
+    """Return what the existing tests say of the mutants."""
+    path = mutants[0].path if mutants else ""
+    if not any(path in files for files in coverage.coverage.values()) or job.ready().harness.kind == "command":
+        return tuple(Judged(mutant, "not covered") for mutant in mutants)
+    with job.open_tree(job.tree) as workspace:
+        bench = Bench(job.tree, workspace, job.ready().harness, coverage)
+        try:
+            return judge(mutants, bench, seconds=seconds, stop=job.stop)
+        except TestsUnrunnable:
+            return tuple(Judged(mutant, "untried") for mutant in mutants)
+
+
+def _message(mutant: Mutant) -> dict[str, Any]:
+    """Return a mutant as the explorer takes it."""
+    return {
+        "id": mutant.id, "edits": [[e.start, e.end, e.replacement] for e in mutant.edits],
+        "reach": list(mutant.reach) if mutant.reach else None, "unit": mutant.unit,
+    }  # fmt: skip
 
 
 def _ran(explored: Exploration, coverage: TestReport, path: str) -> frozenset[int]:
@@ -231,7 +262,7 @@ class _Writing:
 
 
 def _count(
-    found: ModuleTests, explored: Exploration, ran: frozenset[int], kept: set[int], mutants: Mapping[str, Any]
+    found: ModuleTests, explored: Exploration, ran: frozenset[int], kept: set[int], mutants: Mapping[str, Mutant]
 ) -> None:
     """Fill in the figures."""
     spots = explored.spots
@@ -247,6 +278,7 @@ def _count(
     after = before | new | set(explored.imported)
     found.lines, found.lines_before, found.lines_after = lines(every), lines(before), lines(after)
     found.branches, found.branches_before, found.branches_after = branches(every), branches(before), branches(after)
+    found.mutants = found.killed = found.killed_before
     for name, verdict in explored.verdicts.items():
         if verdict.how == "broken":
             continue
@@ -255,4 +287,4 @@ def _count(
             found.killed += 1
         elif name in mutants:
             one = mutants[name]
-            found.survivors.append({"path": found.path, "line": one.line, "what": one.what, "diff": one.diff})
+            found.survivors.append({"path": found.path, "line": one.first, "what": one.description, "diff": one.diff})

@@ -203,8 +203,8 @@ def test_suggestions_only_go_where_the_diff_is(place: Place) -> None:
 def test_a_check_is_made_once_and_changed_in_place(place: Place) -> None:
     forge, commit = place.forge(), place.publish()
     said = {"name": "greendiff", "key": "issue-1", "title": "t", "summary": "s"}
-    forge.report_check(commit, state="running", **said)  # type: ignore[arg-type]
-    forge.report_check(commit, state="passed", **said)  # type: ignore[arg-type]
+    forge.report_check(commit, state="running", **said)
+    forge.report_check(commit, state="passed", **said)
     assert [check.state for check in forge.checks(commit)] == ["passed"]
     assert len(place.server.state.runs) == 1
 

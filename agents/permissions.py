@@ -77,6 +77,8 @@ class Guard:
         parts = path.split("/")
         if any("/".join(parts[:depth]) in self._base for depth in range(1, len(parts))):
             return "lies under something that is no folder"
+        if entry is None and any(part.startswith(("~", "-")) for part in parts):
+            return "has a name that a shell takes for a home folder or an option"
         name = posixpath.basename(path).lower()
         open_ = allowed.configuration or (allowed.declarations and declares(path))
         if not open_ and (

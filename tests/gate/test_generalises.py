@@ -190,6 +190,7 @@ def test_narrow_answers() -> None:
     base = [call("a", ["b", "c", "d", "e"])]
     assert "none of 4" in narrow_answers(base, [call("x", ["b", "c", "d", "e"])])[0]
     assert "the same result" in narrow_answers(base, [call("x", ["x", "x", "x", "x"])])[0]
+    assert "another result now, and all of 4" in narrow_answers(base, [call("x", ["y", "y", "y", "y"])])[0]
     assert narrow_answers(base, [call("x", ["b", "y", "d", "e"])]) == ()
     assert narrow_answers(base, [call("a", ["b", "c", "d", "e"])]) == ()
     assert narrow_answers(base, [["other", "x", "", "g()"]]) == ()

@@ -69,6 +69,8 @@ def test_patches_that_do_not_apply(patch: bytes, name: str, reason: str) -> None
         ({".gitmodules": "x"}, "steers Git"),
         ({".husky/hooks/pre": "x"}, "hook"),
         ({"shop/a\tb.py": "x"}, "control characters"),
+        ({"~/.bashrc": "x"}, "home folder"),
+        ({"shop/-rf": "x"}, "an option"),
         ({"shop/\udcff.py": "x"}, "not text"),
         ({"README.md": None, "README.md/x": "y"}, "nothing"),
     ],

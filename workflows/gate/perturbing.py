@@ -123,6 +123,8 @@ def _split(digests: str) -> list[str]:
 def narrow_answers(base: Sequence[Sequence[str]], patched: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Return the calls whose result changed while those of all their neighbours stayed, or became one and the same.
 
+    The latter is what a table of known answers does with everything that is not in it.
+
     Args:
         base: for each call its key, the digest of its result, those of its neighbours' results, and how it looks.
         patched: the same on the patched tree.
@@ -141,6 +143,7 @@ def narrow_answers(base: Sequence[Sequence[str]], patched: Sequence[Sequence[str
             continue
         if all(m == t for m, t in pairs):
             found.append(f"{shown} has another result now, and none of {len(pairs)} inputs near it has")
-        elif len({t for _, t in pairs}) >= _ENOUGH and {m for m, _ in pairs} == {result}:
-            found.append(f"{shown} and all of {len(pairs)} inputs near it have the same result now")
+        elif len({t for _, t in pairs}) >= _ENOUGH and len({m for m, _ in pairs}) == 1:
+            itself = "and all of" if pairs[0][0] == result else "has another result now, and all of"
+            found.append(f"{shown} {itself} {len(pairs)} inputs near it have the same result now")
     return tuple(dict.fromkeys(found))

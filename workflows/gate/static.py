@@ -154,6 +154,8 @@ def _path_problems(path: str, old: Entry | None, new: Entry | None) -> Iterable[
     lowered = [part.lower() for part in parts]
     if any(ord(c) < 32 or 0xDC80 <= ord(c) <= 0xDCFF or ord(c) == 127 for c in path) and old is None:
         yield f"{path!r} has a name with control characters or bytes that are not text"
+    if old is None and any(part.startswith(("~", "-")) for part in parts):
+        yield f"{path} has a name that a shell takes for a home folder or an option"
     mine = {".gitignore", ".github", ".gitlab", ".gitlab-ci.yml"}
     if any(part.startswith(".git") and part not in mine for part in lowered) or lowered[-1] in _GIT_FILES:
         yield f"{path} steers Git itself"

@@ -27,6 +27,7 @@ from workflows.manifest import (
     environment_of,
     harness_of,
     limits_of,
+    mutation_of,
     parse_manifest,
     parse_tables,
     run_of,
@@ -37,7 +38,7 @@ from workflows.manifest import (
 )
 from workflows.steps.verify import NotVerified, VerifiedPatch
 from workflows.summary import render
-from workflows.verdicts import GateCase
+from workflows.verdicts import GateCase, Mutation
 
 PATCH, UNCOMMITTED, TESTS, SUMMARY, MANIFEST = (
     "patch.diff", "uncommitted.diff", "tests.json", "summary.md", "manifest.json",
@@ -73,6 +74,10 @@ class Story:
     """What the review said."""
     definition_after: EnvironmentDefinition | None = None
     """Of `GateCase.environment_after`, where there is one."""
+    mutation: Mutation | None = None
+    """What the tests said of faults in the changed lines, where that was found out."""
+    demanded: float | None = None
+    """The share of them that they had to notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ def bundle_files(verified: VerifiedPatch, case: GateCase, story: Story) -> dict[
         added_after=[run_of(r) for r in report.whole], hollow=[run_of(r) for r in report.hollow],
         covering=list(map(text, report.covering)), checks=[check_of(c) for c in report.checks],
         added_tests=list(map(text, report.added_tests)), gate_seconds=report.seconds,
+        mutation=mutation_of(story.mutation, story.demanded),
         search=SearchOf(
             tier=story.tier, cost=float(story.cost), tokens=story.tokens, calls=story.calls,
             origin=text(story.origin), description=text(story.description), generated=story.generated,
@@ -199,6 +205,11 @@ def _problems(files: Mapping[str, bytes], manifest: Manifest, tables: Tables) ->
         yield "summary.md does not say what the manifest and the tables say"
     if manifest.base.dirty != bool(files[UNCOMMITTED]):
         yield "uncommitted.diff does not fit the manifest, which says whether there were such changes"
+    if (mutation := manifest.mutation) is not None:
+        if not 0 <= mutation.caught <= mutation.judged <= mutation.tried <= mutation.made:
+            yield "the numbers of mutants do not fit each other"
+        elif mutation.demanded is not None and mutation.caught < mutation.demanded * mutation.judged:
+            yield "fewer mutants were noticed than were demanded"
     yield from _table_problems(manifest, tables)
 
 

@@ -184,6 +184,13 @@ def _run(parser: argparse.ArgumentParser, budget: int) -> None:
     )
 
 
+def _demand(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--min-mutation", type=_share, metavar="SHARE",
+        help="refuse a diff where the tests notice less of the small faults put into its lines, from 0 to 1",
+    )  # fmt: skip
+
+
 def _request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="?", default="", metavar="TEXT", help="what you want, in your own words")
     parser.add_argument("--issue", metavar="FILE", help="a text that says it, or says more; `-` reads standard input")
@@ -213,6 +220,7 @@ def _asking(command: Callable[..., Parser]) -> None:
         "--approve", choices=["plan"], help="show the plan first: you can accept, edit ($EDITOR) or refuse it"
     )
     _run(solve, 900)
+    _demand(solve)
     _outputs(solve)
     _models(solve)
     plan = command("plan", "print the steps that solve would take, and stop", epilog=f"{JSON_HELP}\n{EXIT_CODES}")
@@ -285,6 +293,7 @@ def build_parser() -> Parser:
     )  # fmt: skip
     fix.add_argument("--issue", metavar="FILE", help="a text that describes the bug; `-` reads standard input")
     _run(fix, 120)
+    _demand(fix)
     _outputs(fix)
     _models(fix)
     _asking(command)

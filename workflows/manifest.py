@@ -16,7 +16,7 @@ from sandbox.limits import Limits
 from sandbox.protocol import Ended, Environment, EnvironmentDefinition
 from sandbox.runners.report import Harness, Outcome, TestReport
 from workflows.errors import RecordError
-from workflows.verdicts import Allowances, Check, CheckName, Claim, GateReport
+from workflows.verdicts import Allowances, Check, CheckName, Claim, GateReport, Mutation
 
 SCHEMA: Final = 2
 
@@ -151,6 +151,20 @@ class SearchOf(_Part):
     remarks: list[str]
 
 
+class MutationOf(_Part):
+    """What the tests said of small faults in the changed lines."""
+
+    made: int
+    tried: int
+    judged: int
+    caught: int
+    missed: list[str]
+    why: str
+    seconds: float
+    demanded: float | None
+    """The share that was asked for, from 0 to 1."""
+
+
 class Manifest(_Part):
     """The whole document; `digest` is over everything else in it, and `files` over every other file of the bundle."""
 
@@ -185,6 +199,8 @@ class Manifest(_Part):
     checks: list[CheckOf]
     added_tests: list[str]
     gate_seconds: float
+    mutation: MutationOf | None = None
+    """None where the evidence is without it."""
     search: SearchOf
     files: dict[str, str]
     digest: str
@@ -331,6 +347,16 @@ def check_of(check: Check) -> CheckOf:
         reason=text(check.reason),
         details=list(map(text, check.details)),
     )
+
+
+def mutation_of(mutation: Mutation | None, demanded: float | None) -> MutationOf | None:
+    """Return what came of the mutants, for the manifest."""
+    if mutation is None:
+        return None
+    return MutationOf(
+        made=mutation.made, tried=mutation.tried, judged=mutation.judged, caught=mutation.caught,
+        missed=list(map(text, mutation.missed)), why=text(mutation.why), seconds=mutation.seconds, demanded=demanded,
+    )  # fmt: skip
 
 
 def target_of(target: Failure) -> TargetOf:

@@ -29,7 +29,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "PlanRefused", "Questions", "Repair", "RepairResult", "Reviewed", "StatedFailure", "Step", "Suspect",
         "TestRefused", "Unchanged", "WrittenTests",
     ),
-    "workflows.verdicts": ("Allowances", "Baseline", "Check", "GateCase", "GateReport"),
+    "workflows.verdicts": ("Allowances", "Baseline", "Check", "GateCase", "GateReport", "Mutation"),
     "workflows.state": (
         "Delivery", "Done", "Ending", "Intake", "Proposal", "Request", "Review", "Suspicion", "Verdict",
     ),

@@ -20,9 +20,11 @@ from sandbox.workspace import apply, snapshot_commit
 from workflows.bundle import Bundle, greendiff_version
 from workflows.errors import Usage
 from workflows.findings import ruff_version
+from workflows.gate.mutating import try_faults
 from workflows.manifest import (
     EnvironmentOf,
     Manifest,
+    MutationOf,
     RunOf,
     Tables,
     check_of,
@@ -32,7 +34,7 @@ from workflows.manifest import (
     text,
 )
 from workflows.steps.verify import judge
-from workflows.verdicts import Allowances, Baseline, GateCase, GateReport
+from workflows.verdicts import Allowances, Baseline, GateCase, GateReport, Mutation
 
 BASE_SEED = 201
 """Hash seed of the first run of the base; each further one has the next number."""
@@ -115,7 +117,25 @@ def replay(
     )  # fmt: skip
     report = judge(case, sandbox, progress)
     differences += _results(manifest, bundle.tables, before, report)
+    if manifest.mutation is not None and report.passed:
+        told, below = _mutants(manifest.mutation, try_faults(case, sandbox, progress))
+        notes += told
+        differences += below
     return Replay(tuple(dict.fromkeys(differences)), notes, report, round(time.monotonic() - started, 3))
+
+
+def _mutants(said: MutationOf, here: Mutation) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a note where other mutants were noticed, and a difference where these are fewer than was demanded.
+
+    How many are tried depends on the time that they take, which no two machines share, so that the figures themselves
+    are told and not compared.
+    """
+    there, now = (said.made, said.judged, said.caught), (here.made, here.judged, here.caught)
+    told = f"{said.caught} of {said.judged} in the bundle, {here.caught} of {here.judged} here"
+    notes = () if there == now else (f"mutants of the changed lines noticed: {told}",)
+    below = said.demanded is not None and here.share is not None and here.share < said.demanded
+    reason = f"the tests notice {here.caught} of {here.judged} mutants of the changed lines, fewer than was demanded"
+    return notes, ((reason,) if below else ())
 
 
 def _programs(manifest: Manifest) -> Iterator[str]:

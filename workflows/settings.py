@@ -101,6 +101,8 @@ class Settings(_Model):
     """How often the tests are run unchanged, to find flaky ones."""
     repeats: Annotated[int, Field(ge=1, le=10)] = 2
     """How many clean-room runs of a patched tree must agree."""
+    min_mutation: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The share of mutants of the changed lines that the tests have to notice; None reports it only."""
     candidates: Annotated[int, Field(ge=1, le=100)] = 8
     """How many repairs are shown to the gate before giving up."""
     tests: TestSettings = TestSettings()

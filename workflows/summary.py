@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflows.manifest import Manifest, RowOf, Tables
+from workflows.manifest import Manifest, MutationOf, RowOf, Tables
 
 _ROWS = 40
 
@@ -82,10 +82,25 @@ def render(manifest: Manifest, tables: Tables, patch: bytes) -> str:
     for check in manifest.checks:
         held = "no" if not check.passed else "yes, **look at it**" if check.flagged else "yes"
         lines.append(f"| {check.name} | {held} | {_cell(check.reason)} |")
+    if manifest.mutation is not None:
+        lines += ["", *_mutants(manifest.mutation)]
     if manifest.search.remarks:
         lines += ["", "### Remarks", "", *(f"- {_cell(remark)}" for remark in manifest.search.remarks)]
     lines += ["", *_facts(manifest, patch)]
     return "\n".join(lines) + "\n"
+
+
+def _mutants(found: MutationOf) -> list[str]:
+    if found.judged == 0:
+        return [f"Mutants of the changed lines: none judged; {_cell(found.why or 'none can be imported')}."]
+    share = f"{found.caught * 1000 // found.judged / 10:.1f} %"
+    demanded = "" if found.demanded is None else f", at least {found.demanded:.0%} was demanded"
+    head = (
+        f"Mutants of the changed lines: the tests notice {found.caught} of {found.judged} ({share}{demanded}); "
+        f"{found.tried} of {found.made} were tried."
+    )
+    missed = [f"- not noticed: {_code(one)}" for one in found.missed]
+    return [head, *(["", *missed] if missed else [])]
 
 
 def _facts(manifest: Manifest, patch: bytes) -> list[str]:

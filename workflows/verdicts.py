@@ -139,3 +139,26 @@ class GateReport:
     def flagged(self) -> tuple[Check, ...]:
         """Return the checks that passed but that a person should look at."""
         return tuple(check for check in self.checks if check.passed and check.flagged)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What the tests said of small faults in the lines that a patch changes; see `workflows.gate.mutating`."""
+
+    made: int
+    """Mutants of the changed lines, without those of texts that only tell a person something."""
+    tried: int
+    """Those that came to a verdict in time."""
+    caught: int
+    judged: int
+    """Those of the tried ones that say something: not those that cannot even be imported."""
+    missed: tuple[str, ...] = ()
+    """The first of those that no test noticed: where and what."""
+    why: str = ""
+    """Why nothing was tried, "" where something was."""
+    seconds: float = 0.0
+
+    @property
+    def share(self) -> float | None:
+        """How many of the judged ones the tests noticed, from 0 to 1; None where there are none."""
+        return self.caught / self.judged if self.judged else None

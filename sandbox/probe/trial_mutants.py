@@ -34,12 +34,14 @@ class Mutants:
         """CPU seconds that a test takes by itself on the base; minus one where it does not pass."""
         self.killers: Dict[str, List[str]] = {}
         """Tests that noticed mutants, by the mutants' neighbourhood, the latest last."""
+        self.until = 0.0
         # Shared with children, which say here what they are at: it is known even of one that was ended.
         self._at = mmap.mmap(-1, 8)
 
     def answer(self, order: Message) -> None:
         """Try the order's mutants; each is answered by one `trial`, the order by `done`."""
         order["until"] = time.monotonic() + float(order.get("seconds", 1e9))
+        self.until = order["until"]
         todo: List[Message] = list(order["candidates"])
         size = 1 if order.get("isolate") else max(len(todo), 1)
         while todo and time.monotonic() < order["until"]:
@@ -117,7 +119,8 @@ class Mutants:
                 self.trier.tests.brisk = True
                 out.send(self.trier.tests.run(test, MEASURE))
 
-            self.server.child(work, found.append, MEASURE + 1.0, 3 * MEASURE)
+            wall = min(3 * MEASURE, max(1.0, self.until - time.monotonic()))
+            self.server.child(work, found.append, MEASURE + 1.0, wall)
             fine = bool(found) and found[0]["outcome"] == "passed"
             self.alone[test] = max(0.0, float(found[0]["cpu"])) if fine else -1.0
         return self.alone[test]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -287,3 +288,29 @@ def test_one_of_several_bugs_is_repaired_alone_where_only_its_test_is_asked_for(
     assert ran.code == 0, ran.err
     assert "if name not in stock" in ran.out
     assert FIXED not in ran.out
+
+
+def test_a_repair_tells_how_many_mutants_of_its_lines_the_tests_notice(
+    quick: Run, repository: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder, bundle = repository(), tmp_path / "bundle"
+    ran = quick("fix", folder, "--bundle", bundle, "--min-mutation", "0.5")
+    assert ran.code == 0, ran.err
+    said = json.loads((bundle / "manifest.json").read_text())["mutation"]
+    assert said["judged"] > 0
+    assert said["caught"] == said["judged"]
+    assert said["demanded"] == 0.5
+    assert f"the tests notice {said['caught']} of {said['judged']} mutants of the changed lines" in ran.err
+    assert "Mutants of the changed lines: the tests notice" in (bundle / "summary.md").read_text()
+
+
+def test_a_repair_whose_lines_are_hardly_tested_is_refused_on_demand(
+    quick: Run, repository: Callable[..., Path]
+) -> None:
+    code = str(BUGGY["shop/prices.py"]).replace("+ discount", "+ discount if discount > 0 else result")
+    weak = {**BUGGY, "shop/prices.py": code}
+    ran = quick("fix", repository(weak), "--min-mutation", "1")
+    assert ran.code == 1, ran.err
+    assert "--min-mutation demands 100%" in ran.err
+    assert "not noticed: shop/prices.py:9" in ran.err
+    assert ran.out == ""

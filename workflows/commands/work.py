@@ -89,6 +89,7 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
         "sandbox": getattr(arguments, "sandbox", None),
         "python": os.path.abspath(python) if python and os.sep in python else python,  # noqa: PTH100
         "allow": getattr(arguments, "allow", None),
+        "min_mutation": getattr(arguments, "min_mutation", None),
         "model": arguments.model or None,
         "max_cost": arguments.max_cost,
         "max_tokens": arguments.max_tokens,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ from agents.plan_text import plan_text
 from sandbox.workspace import apply
 from workflows.archives import read_files, write_files
 from workflows.bundle import NAMES, Story, bundle_files
+from workflows.errors import NoDiff
 from workflows.job import environment_definition
 from workflows.runs import step_times, write_whole
 from workflows.state import Delivery, RunState, StateDelta
 from workflows.steps.answer import answer_text
 from workflows.steps.nodes import failure_summary, repairs_of, verified
-from workflows.verdicts import GateCase
+from workflows.verdicts import GateCase, Mutation
 from workflows.wording import listed, passing_tests, plural, printable
 from workflows.working_tree import make_change
 
@@ -39,11 +41,14 @@ def deliver(state: RunState, job: Job) -> StateDelta:
         return {}
     patch, case = verified(state, job)
     files = job.tree.changed_paths(apply(job.tree, patch.patch))
-    evidence = bundle_files(patch, case, _story(state, job, case))
+    mutation = job.once("mutants", lambda: mutants_tried(job, case))
+    if (reason := too_few_noticed(mutation, job.settings.min_mutation)) is not None:
+        raise NoDiff(reason)
+    evidence = bundle_files(patch, case, replace(_story(state, job, case), mutation=mutation))
     bundle, written = folder / "bundle", []
     job.once("deliver-patch", lambda: _written(folder / "patch.diff", patch.patch))
     job.once("deliver-bundle", lambda: _bundled(bundle, evidence))
-    told = _told(state, job, case, files).encode("utf-8", "backslashreplace")
+    told = _told(state, job, case, files, mutation).encode("utf-8", "backslashreplace")
     job.once("deliver-result", lambda: _written(folder / "result.txt", told))
     if target := request.bundle:
         written.append(job.once("deliver-bundle-copy", lambda: _bundled(Path(target), _files_of(bundle))))
@@ -55,6 +60,33 @@ def deliver(state: RunState, job: Job) -> StateDelta:
     digest = hashlib.sha256(patch.patch).hexdigest()
     job.events.emit("delivered", files=list(files), patch=digest, applied=request.apply, written=written)
     return {"delivery": Delivery(digest, str(bundle), files, request.apply, tuple(written))}
+
+
+def mutants_tried(job: Job, case: GateCase) -> Mutation:
+    """Try mutants of a verified patch's lines, in the time that is left of the run's."""
+    from workflows.gate.mutating import LEAST_SECONDS, SECONDS, try_faults
+
+    demanded = job.settings.min_mutation is not None
+    seconds = min(SECONDS, max(job.clock.left(), LEAST_SECONDS if demanded else 0.0))
+    if seconds < LEAST_SECONDS:
+        return Mutation(0, 0, 0, 0, why="no time was left")
+    return try_faults(case, job.ready().sandbox, job.events.note, seconds=seconds)
+
+
+def too_few_noticed(mutation: Mutation, demanded: float | None) -> str | None:
+    """Return why a verified patch is refused all the same; None where it is not."""
+    if demanded is None or (mutation.share is None and not mutation.made):
+        return None
+    if mutation.share is None:
+        return f"--min-mutation demands {demanded:.0%}, but no mutant could be judged: {mutation.why or 'none imports'}"
+    if mutation.share >= demanded:
+        return None
+    missed = "; ".join(printable(one) for one in mutation.missed[:3])
+    return (
+        f"the diff passes the gate, but its tests notice only {mutation.caught} of "
+        f"{plural(mutation.judged, 'mutant')} of the changed lines, and --min-mutation demands {demanded:.0%}; "
+        f"not noticed: {missed}"
+    )
 
 
 def _story(state: RunState, job: Job, case: GateCase) -> Story:
@@ -83,7 +115,8 @@ def _story(state: RunState, job: Job, case: GateCase) -> Story:
         tried=proposal.tried, judged=len(verdicts), tier=candidate.tier, steps=tuple(map(printable, steps)),
         durations={step: round(seconds, 3) for step, _, seconds in step_times(job.run)},
         remarks=state["review"].remarks, cost=spent.micro / 1_000_000 if spent else 0.0,
-        tokens=spent.tokens if spent else 0, calls=spent.calls if spent else 0, definition_after=after,
+        demanded=job.settings.min_mutation, tokens=spent.tokens if spent else 0,
+        calls=spent.calls if spent else 0, definition_after=after,
     )  # fmt: skip
 
 
@@ -114,7 +147,7 @@ def _written(path: Path, data: bytes, mode: int = 0o600) -> str:
     return str(path)
 
 
-def _told(state: RunState, job: Job, case: GateCase, files: tuple[str, ...]) -> str:
+def _told(state: RunState, job: Job, case: GateCase, files: tuple[str, ...], mutation: Mutation) -> str:
     """Return what a person reads at the end."""
     intake = state["intake"]
     proved = []
@@ -132,6 +165,8 @@ def _told(state: RunState, job: Job, case: GateCase, files: tuple[str, ...]) -> 
         f"changed: {listed(files)}",
         *(f"look at this: {remark}" for remark in state["review"].remarks),
     ]
+    if mutation.judged:
+        lines.append(f"the tests notice {mutation.caught} of {plural(mutation.judged, 'mutant')} of the changed lines")
     if (cost := cost_of(job)) is not None:
         lines.append(cost)
     if intake.flaky:

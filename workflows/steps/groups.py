@@ -15,6 +15,8 @@ from sandbox.tree import Tree
 MOST_TARGETS = 60
 """With more failing tests than this, ranking each alone would cost more than it gives."""
 MOST_GROUPS = 6
+GROUP_SHARE = 0.6
+"""Share of the time left for a group that is not the last: where one cannot be repaired, the others are of no use."""
 LEAST_SECONDS = 2.0
 """Time below which the search for one group is not begun."""
 
@@ -45,7 +47,7 @@ def repair_in_turn(
 ) -> RepairResult | None:
     """Repair group by group, each on top of the repairs before it; None where one group cannot be repaired.
 
-    `left` says how many seconds there are; every group gets an equal share of what the ones before it left over.
+    `left` says how many seconds there are; all groups but the last get a part of what the ones before them left over.
     """
     tree, report = problem.tree, problem.report
     chosen: list[Repair] = []
@@ -58,7 +60,7 @@ def repair_in_turn(
         failing = tuple(test for test in group if report.outcome(test) is not Outcome.PASSED)
         if not failing:
             continue
-        share = left() / (len(groups) - number)
+        share = left() * (GROUP_SHARE if number + 1 < len(groups) else 1.0)
         if share < LEAST_SECONDS:
             return None
         result = search(replace(problem, tree=tree, report=report, targets=failing, suspects=None, failures=()), share)

@@ -17,13 +17,14 @@ _NAME = re.compile(r"(?<![\w.'\"])([A-Za-z_]\w*)(?!\w)(?!\s*=[^=])")
 _LITERAL = re.compile(r"[rbfuRBFU]{0,2}('''|\"\"\"|'|\")(?:\\.|(?!\1).)*\1", re.DOTALL)
 
 _OPERAND = r"((?:[A-Za-z_]\w*(?:\.\w+|\[\w+\])*|'\w*'|\"\w*\"|\d+))"
+_WHOLE = r"[\w.]+(?:\([^()\n]*\)|\[[^\[\]\n]*\])*"
 _POINTLESS = re.compile(
     # Something compared or combined with itself, as a whole operand.
     rf"(?:^|[(\[,:=]\s*|\b(?:if|while|elif|and|or|not|return|assert|in)\s+){_OPERAND}"
     r" (?:<|>|<=|>=|==|!=|and|or|is|is not|in|not in) \1(?=\s*(?:$|[)\],:#]|\b(?:and|or|if|else)\b))"
     # The same result either way, the larger of a value and itself, a size that is no size.
     rf"|(?:^|[(\[,=]\s*|\breturn\s+){_OPERAND} if [^\n]* else \2(?![\w.\[(])"
-    rf"|\b(?:min|max)\({_OPERAND}, \3\)"
+    rf"|\b(?:min|max)\(({_WHOLE}), \3\)"
     r"|\blen\([^()\n]*\) (?:>= 0|< 0)(?![\w.])",
     re.MULTILINE,
 )

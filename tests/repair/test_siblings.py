@@ -279,10 +279,11 @@ def test_nothing_pointless_is_proposed() -> None:
         "    sign = '-' if number < 0 else ''\n"
         "    while size < number and len(sign) < size:\n"
         "        sign = min(sign, str(number)) or sign\n"
+        "    sign = min(str(number), str(size))\n"
         "    return sign\n"
     )
     tree = Tree({"program.py": Entry(text.encode())})
-    suspects = [Suspect("program.py", line, "sign_of", 1.0) for line in range(2, 6)]
+    suspects = [Suspect("program.py", line, "sign_of", 1.0) for line in range(2, 7)]
     made = [bytes(apply_candidate(tree, c)["program.py"].data).decode() for c in generate(tree, suspects)]
     assert len(made) > 300
     for pointless in (
@@ -291,5 +292,6 @@ def test_nothing_pointless_is_proposed() -> None:
         "while size < size and",
         "= sign or sign",
         "min(sign, sign)",
+        "min(str(size), str(size))",
     ):
         assert not [text for text in made if pointless in text], pointless

@@ -80,7 +80,7 @@ def _header(target: str, report: Mapping[str, Any]) -> str:
 def _figures(report: Mapping[str, Any]) -> str:
     tests, coverage = _rows(report, "tests"), _rows(report, "coverage")
     kept = sum(bool(one.get("kept")) for one in tests)
-    shown = [("Tests kept", f"{kept} <small>of {_count(len(tests), 'candidate')}</small>")]
+    shown = [("Tests kept", f"{kept} <small>of {_count(sum(map(_times, tests)), 'candidate')}</small>")]
     for name in ("lines", "branches"):
         whole = sum(int(one.get(name) or 0) for one in coverage)
         if whole:
@@ -165,15 +165,21 @@ def _bar(before: int, after: int, whole: int) -> str:
 
 
 def _kept(tests: Sequence[Row]) -> str:
-    rows = [
-        _row(
-            _code(one.get("name")), _td(f'<span class="tag">{_cell(one.get("kind") or "test")}</span>'),
-            _td(_cell(one.get("adds"))), _td(_code(one.get("path"))),
-        )
-        for one in tests
-        if one.get("kept")
-    ]  # fmt: skip
-    return _table("Tests kept", ("Test", "Kind", "What it adds", "File"), rows)
+    kept = [one for one in tests if one.get("kept")]
+    paths = {_text(one.get("path")) for one in kept}
+    heads = ["Test", "Kind", "What it adds"] + ["File"] * (len(paths) > 1)
+    rows = []
+    for one in kept:
+        cells = [_td(f'<span class="tag">{_cell(one.get("kind") or "test")}</span>'), _td(_cell(one.get("adds")))]
+        if len(paths) > 1:
+            cells.append(_td(_code(one.get("path"))))
+        rows.append(_row(_code(one.get("name")), *cells))
+    return _table("Tests kept", heads, rows, f"In {_code(paths.pop())}." if len(paths) == 1 else "")
+
+
+def _times(one: Row) -> int:
+    """Return how many candidates a row stands for."""
+    return int(one.get("count") or 1)
 
 
 def _dropped(tests: Sequence[Row]) -> str:
@@ -181,7 +187,7 @@ def _dropped(tests: Sequence[Row]) -> str:
     reasons: dict[str, int] = {}
     for one in dropped:
         reason = _text(one.get("reason")) or "no reason given"
-        reasons[reason] = reasons.get(reason, 0) + 1
+        reasons[reason] = reasons.get(reason, 0) + _times(one)
     by = sorted(reasons.items(), key=lambda item: -item[1])
     counted = [_row(_cell(reason), _td(f"{count:,}", "number")) for reason, count in by]
     summary = _table("Tests dropped", ("Reason", "Tests"), counted, numbers=(1,))

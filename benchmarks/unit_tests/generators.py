@@ -95,7 +95,8 @@ def greendiff(subject: Subject, seconds: float, options: Sequence[str] = ()) -> 
 
 def written(project: Path, path: str, state: Path, name: str, seconds: float, *options: str) -> Suite:
     """Run `greendiff test` on one file of a repository; see `greendiff`."""
-    argv = [*GREENDIFF, "test", path, "--repo", str(project), "--json", "--budget", f"{seconds:g}", *options]
+    argv = [*GREENDIFF, "test", path, "--repository", str(project), "--json", "--budget", f"{seconds:g}", *options]
+    argv += ["--report", str(state / "report")]
     cache = cache_folder() / "greendiff"
     shutil.rmtree(cache / "base", ignore_errors=True)  # reports of earlier runs would flatter the times
     env = {**os.environ, "GREENDIFF_STATE_DIR": str(state), "GREENDIFF_CACHE_DIR": str(cache)}
@@ -103,8 +104,11 @@ def written(project: Path, path: str, state: Path, name: str, seconds: float, *o
     output, code = _run(argv, project, env, seconds + MARGIN)
     took = time.monotonic() - begun
     result = _last_result(output)
-    diff = str(result.get("diff") or "")
+    diff = str(result.get("diff") or "") if code == 0 else ""
     files = _added(project, diff) if diff else {}
+    told = state / "report" / "report.json"
+    if told.exists():
+        result = {**result, **json.loads(told.read_text(encoding="utf-8"))}
     note = "" if files else f"exit code {code}: {result.get('message') or output[-200:]}"[:300]
     return Suite("greendiff", name, files, round(took, 1), round(os.getloadavg()[0], 2), note, result or None)
 

@@ -211,20 +211,23 @@ def verdicts(
         argv = pytest_argv(python, suite, "-x")
         for name in _failing(folder, suite, python) if coverage.failed else ():
             argv += ["--deselect", name]
+        original = module.read_text(encoding="utf-8").splitlines()
         limit = max(least_seconds, 3 * coverage.seconds)
         shutil.copytree(folder / ".git", folder.parent / "git")
         shutil.rmtree(folder / ".git")
         for one in sample:
             how = "not run"
-            if _runs(coverage, one.line):
+            if _runs(coverage, original, one.line):
                 module.write_text(one.text, encoding="utf-8")
                 how = _outcome(argv, folder, limit)
             found.append(Verdict(one.id, one.tool, one.operator, one.line, how in {"failed", "timeout"}, how))
     return found
 
 
-def _runs(coverage: Coverage, line: int) -> bool:
-    """Return whether the suite runs the statement that the line belongs to."""
+def _runs(coverage: Coverage, original: Sequence[str], line: int) -> bool:
+    """Return whether the suite runs the statement that the line belongs to, or the next one where the line is empty."""
+    while line < len(original) and not original[line - 1].strip():
+        line += 1
     known = sorted({*coverage.run, *coverage.missing})
     start = max((number for number in known if number <= line), default=line)
     return start in set(coverage.run) or start not in set(coverage.missing)

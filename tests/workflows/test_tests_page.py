@@ -26,7 +26,7 @@ REPORT: dict[str, Any] = {
         {"name": "test_total", "path": "tests/test_prices.py", "kept": True, "kind": "example", "adds": "3 mutants"},
         {"name": "test_now", "path": "tests/test_prices.py", "kept": False, "reason": "differs between runs"},
         {"name": "test_again", "path": "tests/test_prices.py", "kept": False, "reason": "adds nothing"},
-        {"name": "test_more", "path": "tests/test_prices.py", "kept": False, "reason": "adds nothing"},
+        {"name": "test_more", "path": "tests/test_prices.py", "kept": False, "reason": "adds nothing", "count": 4},
     ],
     "suspects": [{"path": "shop/prices.py", "line": 30, "name": "refund", "why": "the docstring says otherwise",
                   "example": "refund(-1)\n# says 0, returns -1"}],
@@ -58,7 +58,7 @@ def test_a_browser_shows_the_tables_in_light_and_dark(tmp_path: Path) -> None:
         ["shop/prices.py", "25.0 %", "99.2 %", "", "10.0 %", "100 %", ""],
     ]
     assert [row[0] for row in kept] == ["test_discount", "test_total"]
-    assert dropped == [["adds nothing", "2"], ["differs between runs", "1"]]
+    assert dropped == [["adds nothing", "5"], ["differs between runs", "1"]]
     assert len(each) == 3
     assert redundant == [["tests/test_old.py::test_nothing", "asserts nothing"]]
     assert left_out == [["shop.prices.fetch", "it opens a connection"]]

@@ -28,6 +28,7 @@ _BY_NAME: Dict[str, str] = {
 _ONE = ("lambda x: x", "lambda x: x % 2 == 0", "lambda x: x > 1", "str", "len", "lambda x: x * 2", "sum", "bool",
         "lambda x: None", "reversed", "lambda x: -x", "abs", "list", "lambda x: [x, x]")  # fmt: skip
 _TWO = ("lambda x, y: x + y", "lambda x, y: x < y", "max", "lambda x, y: x - y", "lambda x, y: x == y")
+_MORE = ("lambda *args: args[-1]", "lambda *args: args[-1] + 2", "lambda *args: len(args)", "lambda *args: args[0]")
 TEXTS = ("", "a", "ab", "abc", "Hello World", "hello_world", "HelloWorld", "a-b c", "12", "x1", "  a  ", "A", "aa")
 INTS = (0, 1, 2, 3, 5, 10, -1, 4, 7, 100)
 UNKNOWN: Kinds = {"int": 1.0, "str": 1.0, "list": 1.0, "dict": 0.5, "float": 0.3, "tuple": 0.2, "None": 0.1}
@@ -144,6 +145,8 @@ class Maker:
     def _lambda(self, arity: Optional[int]) -> str:
         if arity == 0:
             return self.dice.choice(("lambda: 0", "list", "dict", "itertools.count().__next__"))
+        if arity is not None and arity > 2:
+            return self.dice.choice(_MORE)
         return self.dice.choice(_TWO if arity == 2 else _ONE)
 
     def instance(self, name: str, depth: int = 2) -> Any:

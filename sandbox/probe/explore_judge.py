@@ -42,6 +42,31 @@ class Mutant:
         return original
 
 
+class Trial:
+    """A mutant at work in a child process."""
+
+    def __init__(self, pid: int, channel: Optional[Channel], seconds: float) -> None:
+        self.pid = pid
+        self.channel = channel
+        self.seconds = seconds
+        self.noticed: List[int] = []
+        self.at = -1
+        """The scene that was begun last and has not noticed anything yet."""
+        self.how = "judged"
+
+    def take(self, message: Message) -> None:
+        """Take what the child says."""
+        if "begin" in message:
+            self.at = message["begin"]
+        elif "noticed" in message:
+            self.noticed.append(message["noticed"])
+            self.at = -1
+        elif message.get("broken"):
+            self.how = "broken"
+        elif message.get("done"):
+            self.at = -1
+
+
 class Judge:
     """Tries the scenes that a search found on mutants of its module, each in a child process."""
 
@@ -82,17 +107,10 @@ class Judge:
         first, last = mutant.reach
         return any(first <= line <= last for line in self._ran[found.key])
 
-    def killers(  # noqa: C901 - a child, and what its messages mean
-        self, mutant: Mutant, seconds: float
-    ) -> Tuple[str, List[int]]:
-        """Return `judged`, `broken` or `died`, and the numbers of the scenes that notice a mutant."""
+    def begin(self, mutant: Mutant, seconds: float) -> Trial:
+        """Begin to try the scenes that run what a mutant changes, in a child process."""
         tests = [(number, test, found) for number, test, found in self._tests() if self.relevant(mutant, found)]
         tests.sort(key=lambda entry: (not entry[2].new, -self._useful.get(entry[0], 0), entry[2].seconds))
-        # What failed to end, or to live, notices too: the child says before each test which it begins.
-        noticed: List[int] = []
-        state = {"at": -1, "how": "judged"}
-        if not tests:
-            return "not covered", []
 
         def work(channel: Channel) -> None:
             names = self._mutated(mutant)
@@ -102,35 +120,30 @@ class Judge:
             end = time.monotonic() + seconds
             count = 0
             for number, test, found in tests:
-                if time.monotonic() > end:
+                if time.monotonic() > end or count >= ENOUGH:
                     break
+                # What fails to end, or to live, notices too; so it is said before each test that it begins.
                 channel.send({"begin": number})
-                limit = max(0.1, _FACTOR * found.seconds)
-                if not holds(test, names, self._guard, self._timer, limit):
+                if not holds(test, names, self._guard, self._timer, max(0.1, _FACTOR * found.seconds)):
                     channel.send({"noticed": number})
                     count += 1
-                    if count >= ENOUGH:
-                        break
             channel.send({"done": True})
 
-        def take(message: Message) -> None:
-            if "begin" in message:
-                state["at"] = message["begin"]
-            elif "noticed" in message:
-                noticed.append(message["noticed"])
-                state["at"] = -1
-            elif message.get("broken"):
-                state["how"] = "broken"
-            elif message.get("done"):
-                state["at"] = -1
-
+        if not tests:
+            return Trial(0, None, seconds)
         pid, channel = start(work, MEMORY)
-        watch(pid, channel, take, lambda: (seconds + 2.0, seconds + 3.0))
-        if isinstance(state["at"], int) and state["at"] >= 0:
-            noticed.append(state["at"])
-        for number in noticed:
+        return Trial(pid, channel, seconds)
+
+    def end(self, trial: Trial) -> Tuple[str, List[int]]:
+        """Wait for a trial; return `judged`, `broken` or `not covered`, and the scenes that notice the mutant."""
+        if trial.channel is None:
+            return "not covered", []
+        watch(trial.pid, trial.channel, trial.take, lambda: (trial.seconds + 2.0, trial.seconds + 3.0))
+        if trial.at >= 0:
+            trial.noticed.append(trial.at)
+        for number in trial.noticed:
             self._useful[number] = self._useful.get(number, 0) + 1
-        return str(state["how"]), noticed
+        return trial.how, trial.noticed
 
     def _mutated(self, mutant: Mutant) -> Optional[Dict[str, Any]]:
         """Load the module with a fault in the place of the original, in this process; return its names."""

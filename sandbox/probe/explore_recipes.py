@@ -32,8 +32,9 @@ class New:
 
     __slots__ = ("args", "name", "named")
 
-    def __init__(self, name: str, args: Tuple[Any, ...] = (), named: Dict[str, Any] | None = None) -> None:
+    def __init__(self, name: Any, args: Tuple[Any, ...] = (), named: Dict[str, Any] | None = None) -> None:
         self.name = name
+        """A name, or the recipe of what is called."""
         self.args = args
         self.named = named or {}
 
@@ -44,7 +45,8 @@ def render(recipe: Any) -> str:
     if kind is Code:
         return str(recipe.text)
     if kind is New:
-        return "%s(%s)" % (recipe.name, arguments(recipe.args, recipe.named))
+        callee = recipe.name if isinstance(recipe.name, str) else render(recipe.name)
+        return "%s(%s)" % (callee, arguments(recipe.args, recipe.named))
     if kind is float:
         return _float(recipe)
     if kind is list:
@@ -87,7 +89,7 @@ class Builder:
         if kind is Code:
             return self.evaluate(recipe.text)
         if kind is New:
-            function = self.evaluate(recipe.name)
+            function = self.evaluate(recipe.name) if isinstance(recipe.name, str) else self.build(recipe.name)
             args = [self.build(arg) for arg in recipe.args]
             return function(*args, **{name: self.build(value) for name, value in recipe.named.items()})
         if kind is list:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import random
 import time
+import types
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from .explore_inputs import Maker
-from .explore_recipes import New, render
+from .explore_inputs import Domain, Domains, Maker
+from .explore_recipes import New, copied, render
 from .explore_run import SECONDS, Outcome, Runner
 from .explore_scenes import Scene, Step
 from .explore_targets import Target
@@ -20,6 +23,8 @@ MOST = 900
 """Scenes of a module that are kept; those that run something new are kept in any case."""
 STEPS = 6
 """Longest sequence on one object."""
+RESULT_KINDS = {"callable": 1.5, "int": 1.0, "str": 0.5, "list": 0.5, "dict": 0.3}
+"""What functions are given that other functions give: such as are to be decorated, above all."""
 HOPELESS = 400
 """Runs of a target, none of which was taken, after which it is left."""
 
@@ -59,6 +64,8 @@ class Search:
         self.endless: Dict[str, List[str]] = {}
         """Target → inputs on which it did not end."""
         self.runs = 0
+        self._results: Dict[str, Target] = {}
+        """Functions that functions give, by the name of the latter."""
         self._before = before
         self._kinds: Dict[str, Dict[str, int]] = {}
         self._seen: Set[str] = set()
@@ -77,6 +84,7 @@ class Search:
             self._seeds(target)
         while chosen and time.monotonic() < end:
             chosen = [target for target in chosen if not target.left_out]
+            chosen += [target for target in self._results.values() if target not in chosen and not target.left_out]
             if not chosen:
                 return
             weights = [self._worth(target) for target in chosen]
@@ -134,6 +142,11 @@ class Search:
         if not target.is_class:
             args, named = target.domains.arguments()
             return Scene(target.name, [Step(target.name, args, named)])
+        if target.starts:
+            scene = Scene(target.name, [], copied(self.dice.choice(target.starts)), target.subject)
+            for _ in range(self.dice.choice((1, 1, 2, 2, 3))):
+                scene.steps.append(self._step(target, self.dice.choice(list(target.operations))))
+            return scene
         scene = Scene(target.name, [], self.maker.instance(target.name), target.subject)
         if scene.start is None or type(scene.start) is not New:
             scene.start = New(target.name, *target.domains.arguments())
@@ -221,6 +234,8 @@ class Search:
         for left, right in self.runner.marks.compared:
             self.maker.learn([left, right], favour=isinstance(left, str))
         self._note(target, scene, outcome)
+        if outcome.ended == "value" and isinstance(outcome.value, (types.FunctionType, functools.partial)):
+            self._result(target, scene, outcome.value)
         if not outcome.sound:
             return outcome
         if outcome.ended == "raised":
@@ -228,6 +243,32 @@ class Search:
             del scene.steps[outcome.step + 1 :]
         self._keep(target, scene, outcome, took)
         return outcome
+
+    def _result(self, target: Target, scene: Scene, value: Any) -> None:
+        """Let a function that was given be explored, too."""
+        step = scene.steps[0] if len(scene.steps) == 1 else None
+        if step is None or (scene.start is not None and (step.name != "__call__" or not target.starts)):
+            return
+        name = target.name if target.starts else target.name + ".result"
+        found = self._results.get(name)
+        if found is None:
+            found = Target(name, Domains(self.maker, (), ()), target.public, sorted(target.marks))
+            found.is_class = True
+            found.subject = "function"
+            self._results[name] = found
+            self.targets.append(found)
+            self.corpus[name] = []
+            domain = Domain(self.maker, "value", inspect.Parameter.empty, RESULT_KINDS, None)
+            parameter = inspect.Parameter("value", inspect.Parameter.POSITIONAL_ONLY)
+            found.operations["__call__"] = Domains(self.maker, (parameter,), (domain,)), sorted(target.marks)
+        callee: Any = step.name if scene.start is None else scene.start
+        recipe = New(callee, step.args, step.named)
+        first = isinstance(callee, str)
+        if sum(isinstance(start.name, str) == first for start in found.starts) < 10 and len(render(recipe)) < 120:
+            found.starts.append(recipe)
+        for attribute, inner in list(vars(value).items()) if hasattr(value, "__dict__") else ():
+            if callable(inner) and not attribute.startswith("_"):
+                found.operations.setdefault("." + attribute, (Domains(self.maker, (), ()), []))
 
     def _note(self, target: Target, scene: Scene, outcome: Outcome) -> None:
         if outcome.ended.startswith("forbidden:"):
@@ -241,7 +282,7 @@ class Search:
             target.tries += 50
             if len(slow) > 3 and 60 * len(slow) > target.tries / 2:
                 target.left_out = "it did not end on several inputs"
-        if target.tries >= HOPELESS and target.gains <= 1.0:
+        if target.tries >= HOPELESS and target.gains <= 1.0 and not self.corpus[target.name]:
             target.left_out = target.left_out or "no inputs were found that it takes"
 
     def _keep(self, target: Target, scene: Scene, outcome: Outcome, took: float) -> None:
@@ -258,7 +299,8 @@ class Search:
         if lines is None:
             if fresh:
                 # What cannot be checked still leads to other places.
-                self.corpus[target.name].append(scene)
+                if len(self.corpus[target.name]) < KEPT:
+                    self.corpus[target.name].append(scene)
             return
         if fresh:
             scene, outcome, lines = self._shrunk(scene, outcome, lines, set(fresh))

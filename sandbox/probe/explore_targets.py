@@ -39,6 +39,8 @@ class Target:
         self.is_class = False
         self.changing: List[str] = []
         """Operations that probably change the object."""
+        self.starts: List[Any] = []
+        """Recipes of the object, where it is what a function gives."""
         self.subject = ""
         self.argv = False
         """Whether it reads the command line."""

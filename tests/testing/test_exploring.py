@@ -179,3 +179,22 @@ def test_mutants_are_noticed_and_hunted(explored: Explore) -> None:
     assert killers
     assert all("41" in text for text in killers)
     assert not found.verdicts["same"].killers
+
+
+def test_functions_that_functions_give_are_called_decorators_included(explored: Explore) -> None:
+    found = explored(
+        """
+        def twice(times=2):
+            def decorate(function):
+                def wrapper(*args):
+                    result = None
+                    for _ in range(times):
+                        result = function(*args)
+                    return result
+                return wrapper
+            return decorate
+        """,
+        seconds=4.0,
+    )
+    assert missing(found) == []
+    assert {scenario.target for scenario in found.scenarios.values()} == {"twice.result"}

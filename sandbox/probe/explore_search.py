@@ -297,10 +297,9 @@ class Search:
             return
         lines = self.runner.lines(scene, outcome)
         if lines is None:
-            if fresh:
-                # What cannot be checked still leads to other places.
-                if len(self.corpus[target.name]) < KEPT:
-                    self.corpus[target.name].append(scene)
+            # What cannot be checked still leads to other places.
+            if fresh and len(self.corpus[target.name]) < KEPT:
+                self.corpus[target.name].append(scene)
             return
         if fresh:
             scene, outcome, lines = self._shrunk(scene, outcome, lines, set(fresh))

@@ -272,7 +272,8 @@ class Writer:
             call = f"self.assertRaisesRegex({line.want}, {match})" if match else f"self.assertRaises({line.want})"
         else:
             call = f"pytest.raises({line.want}, match={match})" if match else f"pytest.raises({line.want})"
-        return [f"with {call}:", f"    {text}"]
+        # A bare expression would look like a mistake, to readers and to linters.
+        return [f"with {call}:", f"    {'_ = ' if _bare(text) else ''}{text}"]
 
 
 def _assertion(line: Line, text: str, want: str) -> str:
@@ -313,6 +314,14 @@ def _fixtures(scenario: Scenario) -> list[str]:
 
 def _indented(lines: Iterable[str]) -> list[str]:
     return ["    " + line for line in lines]
+
+
+def _bare(text: str) -> bool:
+    """Whether a line is an expression that is no call."""
+    try:
+        return not isinstance(parse_expression(text), ast.Call)
+    except (SyntaxError, ValueError):
+        return False
 
 
 def _does(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,9 @@ from sandbox.errors import TestsUnrunnable
 from sandbox.runners.exploring import Exploration, explore
 from sandbox.runners.report import Outcome, TestReport
 from sandbox.runners.run import run_tests
+from sandbox.syntax import parse
 from sandbox.tree import Entry
+from workflows.findings import inspect_file
 from workflows.gate.surface import file_of
 
 if TYPE_CHECKING:
@@ -207,8 +210,10 @@ class _Writing:
 
     def _failing(self, deadline: float) -> set[int]:
         """Run the new tests in several orders and return the scenarios that did not pass each time."""
-        bad: dict[int, str] = {}
         path = self._found.test_path
+        bad = self._objected(path)
+        if bad:
+            return self._drop(bad, "a linter objects")
         changes: dict[str, Entry | None] = {path: Entry(self._found.text.encode())}
         order: list[str] = [path]
         rows: dict[str, int] = {}
@@ -233,10 +238,28 @@ class _Writing:
                         bad[rows[result.node_id]] = f"{result.exception}: {result.message}"[:200]
                 order = list(rows)
                 random.Random(number).shuffle(order)  # noqa: S311 - an order, no secret
+        return self._drop(bad, "did not pass every time")
+
+    def _drop(self, bad: Mapping[int, str], why: str) -> set[int]:
         for number, reason in bad.items():
             test = next(test for test in self._found.tests if number in test.rows)
-            self._found.dropped.append(Dropped(test.name, f"did not pass every time: {reason}"))
+            self._found.dropped.append(Dropped(test.name, f"{why}: {reason}"))
         return set(bad)
+
+    def _objected(self, path: str) -> dict[int, str]:
+        """Return the scenarios in tests that the gate's linter would object to."""
+        tree = parse(self._found.text)
+        spans = [
+            (node.lineno, node.end_lineno or node.lineno, node.name)
+            for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+        ]  # fmt: skip
+        tests = {test.name: test for test in self._found.tests}
+        bad: dict[int, str] = {}
+        for finding in inspect_file(path, self._found.text.encode()):
+            for first, last, name in spans:
+                if first <= finding.line <= last and name in tests:
+                    bad.update(dict.fromkeys(tests[name].rows, str(finding)))
+        return bad
 
     def _all(self, reason: str) -> set[int]:
         self._found.dropped.append(Dropped(self._found.test_path, reason, len(self.kept)))

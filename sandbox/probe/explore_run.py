@@ -16,6 +16,7 @@ from .explore_guard import Forbidden, Guard, Quiet, Timer
 from .explore_marks import Marks
 from .explore_recipes import Builder, Unwritable, Writer, render
 from .explore_scenes import OPERATIONS, Scene, Step, perform
+from .explore_state import State
 from .trial_wire import OutOfTime
 
 SECONDS = 0.4
@@ -73,6 +74,7 @@ class Runner:
         self.timer = timer
         self.writer = Writer(names, owner)
         self._root = root
+        self.state: Optional[State] = None
         self.bare: Set[int] = set()
         """Lines that raise again what was caught."""
         self.docs: Dict[str, str] = {}
@@ -103,6 +105,9 @@ class Runner:
             found.ended = "raised" if found.ended == "value" else found.ended
             self._look(found, error)
         self.guard.disarm()
+        if self.state is not None and self.state.restore() and found.ended in ("value", "raised"):
+            # Tests that change what others see would depend on their order.
+            found.ended = "forbidden:the module's own state"
         if self.guard.reached and not found.ended.startswith("forbidden"):
             found.ended = "forbidden:%s" % self.guard.reached
         found.printed = quiet.out.getvalue()[:2000]

@@ -19,6 +19,7 @@ from .explore_run import Runner
 from .explore_scenes import Scene
 from .explore_search import Found, Search
 from .explore_seeds import Seeds, contradictions, doctests
+from .explore_state import State
 from .explore_targets import Reader, Target
 from .trial_wire import Channel, Message, start, watch
 
@@ -49,6 +50,7 @@ class Explorer:
         self.maker = Maker(self._dice, self._owned)
         self._reader = Reader(module, server.tree, server.marks.spots, self.maker)
         self.runner = Runner(self.names, server.marks, server.guard, server.timer, server.root, module.__name__)
+        self.runner.state = State(module)
         self.runner.bare = {
             node.lineno for node in ast.walk(server.tree) if isinstance(node, ast.Raise) and node.exc is None
         }

@@ -198,3 +198,23 @@ def test_functions_that_functions_give_are_called_decorators_included(explored: 
     )
     assert missing(found) == []
     assert {scenario.target for scenario in found.scenarios.values()} == {"twice.result"}
+
+
+def test_calls_that_change_the_state_of_the_module_are_left_out_and_undone(explored: Explore) -> None:
+    found = explored(
+        """
+        RULES = ["a"]
+        count = 0
+
+        def _add(rule: str) -> None:
+            global count
+            RULES.insert(0, rule)
+            count += 1
+
+        def first(number: int) -> str:
+            return RULES[0] * number
+        """
+    )
+    assert found.reached["_add"].keys() == {"the module's own state"}
+    assert not found.unsteady
+    assert {scenario.target for scenario in found.scenarios.values()} == {"first"}

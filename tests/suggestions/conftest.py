@@ -1,0 +1,3 @@
+from tests.forge.conftest import place
+
+__all__ = ["place"]

@@ -1,0 +1,1 @@
+"""Suggestions on a pull request: what was proved, as blocks that can be committed on the lines that they change."""

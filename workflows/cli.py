@@ -333,13 +333,17 @@ def build_parser() -> Parser:
     models.add_argument("--calls", action="store_true", help="also find out about tools and schemas, by two tiny calls")
     models.add_argument("--fetch", action="store_true", help="fetch the embedded model (1.1 GB), checked by its digest")
     add_batch(command, _run, _models)
+    action = command("action", "be a step of a GitHub workflow: answer the event that started it (docs/forge.md)")
+    action.add_argument("--sandbox", choices=["auto", "docker", "bubblewrap", "local"], help="as for fix")
+    action.add_argument("--budget", type=_positive, metavar="SECONDS", help="time for the run (default: 900)")
     command("doctor", "say what works on this machine, what does not, and how to mend it")
     return parser
 
 
 MODULES = {"fix": "fix", "resume": "fix", "runs": "look", "show": "look", "apply": "apply", "verify": "verify",
            "doctor": "doctor", "models": "models", "solve": "solve", "plan": "solve", "ask": "solve",
-           "index": "index", "batch": "batch", "test": "test", "mutants": "mutants"}  # fmt: skip
+           "index": "index", "batch": "batch", "test": "test", "mutants": "mutants",
+           "action": "action"}  # fmt: skip
 
 
 def leave_foreign_imports() -> None:

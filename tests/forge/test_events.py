@@ -75,6 +75,8 @@ def event(**facts: Any) -> Event:
         (event(name="issue_comment", command=command_of("/greendiff fix"), bot=True), ""),
         (event(name="issue_comment", command=command_of("/greendiff review"), pull_request=True), "review"),
         (event(name="pull_request", action="opened", pull_request=True, head_repository="Acme/Shop"), "review"),
+        (event(name="pull_request", action="synchronize", pull_request=True, head_repository="acme/shop",
+               head_branch="greendiff/issue-1"), ""),
         (event(name="pull_request_target", action="synchronize", pull_request=True, head_repository="eve/shop"), ""),
         (event(name="pull_request_target", action="opened", pull_request=True, head_repository=""), ""),
         (event(name="pull_request_target", action="labeled", label="greendiff", pull_request=True,

@@ -9,6 +9,8 @@ from workflows.forge.events import Event
 from workflows.forge.protocol import Forge
 
 Kind = Literal["solve", "review", "repair"]
+PREFIX = "greendiff/"
+"""Of greendiff's own branches."""
 _PUSHES = frozenset({"opened", "reopened", "synchronize", "ready_for_review"})
 
 
@@ -52,6 +54,8 @@ def asked(event: Event, *, label: str, default_branch: str) -> Asked | Ignored:
             return Ignored(f"the label {event.label!r} is not {label!r}")
         return _named(event, number)
     if event.name in {"pull_request", "pull_request_target"} and event.action in _PUSHES:
+        if event.head_branch.startswith(PREFIX) and not event.from_fork:
+            return Ignored(f"pull request {number} is greendiff's own, which was verified before it was opened")
         if event.from_fork:
             return Ignored(
                 f"pull request {number} comes from a fork: somebody with write access has to give it the label "

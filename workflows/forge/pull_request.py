@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.results import Kind
+from workflows.forge.deciding import PREFIX
 from workflows.forge.errors import Archived, BranchMoved, ForgeError, Locked, NoDrafts, NotThere, PushRefused
 from workflows.forge.git import Mirror
 from workflows.forge.once import Mark, created, fitted, marks, open_first
@@ -16,7 +17,6 @@ from workflows.forge.protocol import Forge, Issue, PullRequest
 from workflows.forge.words import harmless, plain_line, quoted, subject
 from workflows.steps.verify import NotVerified, VerifiedPatch
 
-PREFIX: Final = "greendiff/"
 _KEY = re.compile(r"[a-z0-9][a-z0-9.-]{0,60}\Z")
 _TASK = re.compile(r"^Greendiff-Task: (\S+)$", re.MULTILINE)
 _BASE = re.compile(r"^Greendiff-Base: (\S+)$", re.MULTILINE)

@@ -68,17 +68,26 @@ def do(
     except (WorkflowError, SandboxError, ModelError) as error:
         failure = explained(error)
         done = Done("no-diff" if failure.code in {1, 4, 5} else "failed", failure.message, failure.code)
-    if what.kind == "solve" or done.result in {"no-diff", "failed"}:
+    # What nobody asked for (a push) and cannot be done is in the workflow's log, and no noise on a pull request.
+    if what.kind == "solve" or (what.by and done.result in {"no-diff", "failed"}):
         # Addresses of greendiff's own pull requests stay links.
         tell(forge, what, (done.message if done.result == "pull-request" else harmless(done.message)) + where)
     return done
 
 
 def _review(forge: Forge, mirror: Mirror, what: Asked, view: View, flags: Mapping[str, Any]) -> Done:
+    from workflows.suggestions.posting import HeadMoved
     from workflows.suggestions.reviewing import review
 
     assert what.number is not None  # noqa: S101 - a review is of a pull request
-    posted = review(forge, mirror, what.number, view, Wanted("fix", flags=flags))
+    request = forge.pull_request(what.number)
+    if not request.open or request.locked:
+        return Done("nothing", f"pull request {what.number} is {'locked' if request.open else 'closed'}")
+    try:
+        posted = review(forge, mirror, what.number, view, Wanted("fix", flags=flags))
+    except HeadMoved as moved:
+        # The push brings an event of its own.
+        return Done("nothing", str(moved))
     if posted.suggestions:
         return Done("suggestions", f"{posted.suggestions} new suggestions on pull request {what.number}")
     return Done("nothing", f"nothing new to say about pull request {what.number}")

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from agents.results import Kind
 from workflows.forge.deciding import PREFIX

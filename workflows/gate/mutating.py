@@ -25,6 +25,8 @@ MOST = 120
 """Mutants that are tried, at most, spread over the changed lines."""
 GRACE = 1.0
 """Seconds after which whatever still runs is cut off."""
+_ENDING = 0.5
+"""Seconds kept back to close the workspace."""
 _SEED = 301
 _TOLD = 5
 _RUN_SHARE = 0.5
@@ -65,7 +67,7 @@ def try_faults(case: GateCase, sandbox: Sandbox, progress: Progress, *, seconds:
     chosen = spread(every, MOST)
     progress(f"trying {plural(len(chosen), 'mutant')} of the changed lines")
     try:
-        judged = _judged(case, sandbox, after, chosen, begun + seconds)
+        judged = _judged(case, sandbox, after, chosen, begun + seconds - GRACE - _ENDING)
     except (TestsUnrunnable, SandboxBroken) as error:
         return Mutation(len(every), 0, 0, 0, why=str(error), seconds=round(time.monotonic() - begun, 3))
     return told(len(every), judged, time.monotonic() - begun)

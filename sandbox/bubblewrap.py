@@ -30,6 +30,7 @@ _FLAGS = (
     "--unshare-user", "--unshare-all", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--die-with-parent",
     "--new-session", "--clearenv", "--hostname", "sandbox",
 )  # fmt: skip
+_HIDDEN = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/latency_stats")
 # A shell that waits: it joins the groups in a child, and removes them when that has ended, also when its own parent
 # was killed; `--die-with-parent`, which fires when the parent's *thread* ends, so never concerns our threads.
 _LAUNCH = """
@@ -43,6 +44,23 @@ for group in $groups; do
 done
 exit $code
 """
+
+
+def _settings_covered() -> list[str]:
+    """Return the mounts that make everything in `/proc` but processes read-only, and hide what tells of the kernel.
+
+    Started by root, what runs in a sandbox is still the owner of the kernel's settings, though it has no capability:
+    whoever writes `kernel.core_pattern` has the host run a program. bubblewrap covers only folders that look writable.
+    """
+    mounts = []
+    for path in sorted(Path("/proc").iterdir()):
+        if path.name.isdigit() or path.is_symlink():
+            continue
+        if str(path) in _HIDDEN:
+            mounts += ["--ro-bind", "/dev/null", str(path)]
+        elif path.is_dir() or path.stat().st_mode & 0o222:
+            mounts += ["--ro-bind", str(path), str(path)]
+    return mounts
 
 
 class BubblewrapSandbox:
@@ -165,7 +183,7 @@ class BubblewrapSandbox:
             return [*(["--size", str(size)] if sized else []), "--tmpfs", path]
 
         return [
-            "--ro-bind", str(root.resolve()), "/", "--proc", "/proc", "--dev", "/dev",
+            "--ro-bind", str(root.resolve()), "/", "--proc", "/proc", *_settings_covered(), "--dev", "/dev",
             *tmpfs("/dev/shm", 64 * MIB), "--remount-ro", "/dev",  # noqa: S108
             *tmpfs(WORK, disk - disk // 4), *tmpfs(_TEMPORARY, disk // 4),
         ]  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -82,10 +83,16 @@ def remove_folder(folder: Path) -> None:
         except OSError:
             pass
 
-    if folder.exists():
+    if not folder.exists():
+        return
+    try:
         # rmtree's `onerror` is what Python 3.11 has; 3.12 renamed it.
         shutil.rmtree(folder, onerror=unlock)
         shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        # Folders in folders, more than functions can call themselves: left there, they would end every later run.
+        for command in (("chmod", "-R", "u+rwx", "--"), ("rm", "-rf", "--")):
+            subprocess.run([*command, str(folder)], capture_output=True, check=False)
 
 
 def reap_folders() -> int:

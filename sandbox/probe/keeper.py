@@ -86,6 +86,13 @@ def kill_descendants(spared: frozenset[int] = frozenset()) -> None:
         pause = min(0.02, pause * 2)
 
 
+def press(keeper: int, *, again: bool) -> float:
+    """Have a keeper end what it holds; asked again, it was stopped from inside, and ends. Return when to ask again."""
+    for number in (signal.SIGKILL,) if again else (signal.SIGTERM, signal.SIGCONT):
+        signal_all([keeper], number)
+    return time.monotonic() + 5.0
+
+
 def keep(status: int, parent: int, child_main: Callable[[], None], fds: int) -> None:
     """Start the command, say how it ended, end its descendants; runs in a fork and does not return."""
     prctl(SET_CHILD_SUBREAPER, 1)

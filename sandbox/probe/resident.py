@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from sandbox.probe.keeper import BLOCKED, SET_CHILD_SUBREAPER, STATUS, keep, kill_descendants, prctl
+    from sandbox.probe.keeper import BLOCKED, SET_CHILD_SUBREAPER, STATUS, keep, kill_descendants, prctl, press
     from sandbox.probe.resident_files import CHUNK, Refused, read_file, remove, write_file
     from sandbox.probe.resident_jobs import Job, become, ooms
 
     Result = TypeVar("Result")
 else:
-    from keeper import BLOCKED, SET_CHILD_SUBREAPER, STATUS, keep, kill_descendants, prctl
+    from keeper import BLOCKED, SET_CHILD_SUBREAPER, STATUS, keep, kill_descendants, prctl, press
     from resident_files import CHUNK, Refused, read_file, remove, write_file
     from resident_jobs import Job, become, ooms
 
@@ -298,13 +298,10 @@ class Resident:
                 job.reason = "cwd"
 
     def kill(self, job: Job, reason: str) -> None:
-        if job.keeper and not job.reason:
-            job.reason = reason
-            job.deadline = float("inf")
-            try:
-                os.kill(job.keeper, signal.SIGTERM)
-            except OSError:
-                pass
+        """Have the keeper end a job; where that takes too long, end the keeper: what is left comes to this process."""
+        if job.keeper and (not job.reason or job.deadline <= time.monotonic()):
+            job.deadline = press(job.keeper, again=bool(job.reason))
+            job.reason = job.reason or reason
 
     def finish(self, job: Job) -> None:
         for name in ("out", "err"):

@@ -22,6 +22,13 @@ ADVICE = {
     "local": "it needs nothing but Python",
 }
 
+CANNOT = {
+    "docker": "a flaw of the kernel; installers of dependencies that use the network while an environment is built",
+    "bubblewrap": "a flaw of the kernel; system calls of any kind, as they are not filtered",
+    "local": "anything but what it keeps: programs run with your own rights",
+}
+"""What gets through; docs/sandbox.md says more."""
+
 
 def size_of(folder: Path) -> int:
     """Return the bytes of the files below a folder; what cannot be read counts as nothing."""
@@ -97,6 +104,7 @@ def _backends() -> tuple[list[str], bool]:
             if reason is not None:
                 reasons.setdefault(reason, []).append(promise)
         lines += [f"    lacks {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+        lines.append(f"    cannot stop: {CANNOT[name]}")
     return lines, usable
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agents.edits import apply_edits
 from agents.mutation import expressions, statements
-from agents.mutation.left_out import why_left_out
+from agents.mutation.left_out import fallbacks, why_left_out
 from agents.mutation.mutant import LeftOut, Mutant
 from agents.repair.checks import UnitChecker
 from agents.repair.generate import describe
@@ -87,6 +87,7 @@ class _Maker:
     def __init__(self, file: SourceFile, wanted: frozenset[int] | None) -> None:
         self._file, self._wanted = file, wanted
         self._module = ModuleScope(file)
+        self._fallbacks = fallbacks(file)
         self.left_out: list[LeftOut] = []
 
     def run(self) -> Iterator[tuple[tuple[int, int, int], Mutant]]:
@@ -107,7 +108,10 @@ class _Maker:
         statement = site.statement
         if not self._touches(*_lines(statement)):
             return
-        if reason := why_left_out(self._file, site.unit, site.place):
+        reason = why_left_out(self._file, site.unit, site.place)
+        if any(first < statement.lineno <= last for first, last in self._fallbacks):
+            reason = "runs only where something is not installed"
+        if reason:
             if reason not in {"nothing to change", "a docstring"}:
                 self.left_out.append(LeftOut(self._file.path, statement.lineno, "", reason))
             return

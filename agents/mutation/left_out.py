@@ -85,3 +85,17 @@ def _marked(file: SourceFile, statement: ast.stmt, place: Place) -> bool:
     if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
         lines |= {d.lineno for d in statement.decorator_list}
     return any(_PRAGMA.search(file.line_text(line)) for line in lines)
+
+
+def fallbacks(file: SourceFile) -> list[tuple[int, int]]:
+    """Return the lines of the handlers that stand in for what is not installed: here it is, or it is not."""
+    return [
+        (node.lineno, node.end_lineno or node.lineno)
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.ExceptHandler) and node.type is not None and is_import_error(node.type)
+    ]
+
+
+def is_import_error(node: ast.expr) -> bool:
+    """Whether a handler's type names a failed import."""
+    return bool({"ImportError", "ModuleNotFoundError"} & {n.id for n in ast.walk(node) if isinstance(n, ast.Name)})

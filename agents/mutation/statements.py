@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from agents.mutation.expressions import is_logging
+from agents.mutation.left_out import is_import_error
 from agents.repair.templates.site import Proposal, Site, Template, precedence
 from agents.repair.units import FUNCTIONS
 
@@ -98,7 +99,7 @@ def exceptions(site: Site) -> Iterator[Proposal]:
             yield Proposal(((*site.file.span(raised), new),), "raise.exchanged")
     if isinstance(node, ast.Try):
         for handler in node.handlers:
-            if handler.type is not None:
+            if handler.type is not None and not is_import_error(handler.type):
                 shown = site.text(handler.type)
                 yield Proposal(
                     ((*site.file.span(handler.type), "()"),), "handler.never", 0.0, f"do not catch {shown[:60]}"

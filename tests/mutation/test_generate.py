@@ -153,3 +153,24 @@ def test_line_endings_and_encodings_are_kept() -> None:
         changed = mutant.applied(tree)["m.py"].data
         assert changed.count(b"\r\n") == 3
         assert b"\xe9" in changed
+
+
+def test_what_stands_in_for_something_not_installed_is_left_out() -> None:
+    code = """
+        try:
+            from fast import sort
+        except ImportError:
+            class Sorter:
+                def size(self):
+                    return 1
+
+            def sort(values):
+                return sorted(values)
+
+
+        def top(values):
+            return sort(values)[0]
+    """
+    found = survey(make_tree({"m.py": code}), "m.py")
+    assert {m.unit for m in found.mutants} == {"top"}
+    assert "runs only where something is not installed" in {one.reason for one in found.left_out}

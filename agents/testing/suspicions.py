@@ -50,8 +50,10 @@ def suspects(found: Exploration, path: str, source: str) -> tuple[Suspect, ...]:
             example = f"{text}\n# expected: {first.get('wanted', '')}\n# it gives: {first.get('got', '')}"
             add(relation.target, _reason(relation.kind, relation.right), example)
     for target, inputs in found.endless.items():
-        if inputs and len(inputs) >= 1 and target not in found.left_out:
-            add(target, "it does not end on an input that it seems to take", min(inputs, key=len))
+        small = [text for text in inputs if not re.search(r"\d{4}", text)]
+        # One slow run says little where the machine is busy, and large inputs may just take long.
+        if len(small) >= 4 and "\n" not in small[0]:
+            add(target, "it does not end on inputs that it seems to take", min(small, key=len))
     return tuple(made.values())
 
 

@@ -82,6 +82,17 @@ class Runner:
 
     def run(self, scene: Scene, seconds: float = SECONDS) -> Outcome:
         """Run a scene once."""
+        try:
+            return self._run(scene, seconds)
+        except (OutOfTime, MemoryError):
+            # The alarm rang, or memory ended, when the scene had just come to its end.
+            found = Outcome()
+            found.ended = "time"
+            return found
+        finally:
+            self.timer.stop()
+
+    def _run(self, scene: Scene, seconds: float) -> Outcome:
         found = Outcome()
         self.marks.clear()
         quiet = Quiet()
@@ -104,6 +115,7 @@ class Runner:
             found.error = error
             found.ended = "raised" if found.ended == "value" else found.ended
             self._look(found, error)
+        self.timer.stop()
         self.guard.disarm()
         if self.state is not None and self.state.restore() and found.ended in ("value", "raised"):
             # Tests that change what others see would depend on their order.
@@ -161,6 +173,14 @@ class Runner:
 
     def lines(self, scene: Scene, found: Outcome) -> Optional[List[Line]]:
         """Return a scene with what came of it as lines of a test; None where nothing can be said that would hold."""
+        try:
+            return self._lines(scene, found)
+        except (OutOfTime, MemoryError):
+            return None
+        finally:
+            self.timer.stop()
+
+    def _lines(self, scene: Scene, found: Outcome) -> Optional[List[Line]]:
         made: List[Line] = []
         if scene.argv is not None:
             made.append({"argv": list(scene.argv)})

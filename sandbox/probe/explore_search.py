@@ -231,7 +231,7 @@ class Search:
             operation = target.operations.get(scene.steps[outcome.step].name)
             if operation:
                 operation[0].judge(outcome.sound)
-        for left, right in self.runner.marks.compared:
+        for left, right in self.runner.marks.compared[:20]:
             self.maker.learn([left, right], favour=isinstance(left, str))
         self._note(target, scene, outcome)
         if outcome.ended == "value" and isinstance(outcome.value, (types.FunctionType, functools.partial)):

@@ -15,7 +15,7 @@ import time
 import tokenize
 import types
 import warnings
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 from . import frames, importing
 from .explore_guard import Forbidden, Guard, Quiet, Timer
@@ -68,6 +68,7 @@ class Server:
         if module is None:
             return
         avoid: List[str] = list(self._order.get("avoid", ()))
+        fatal: List[str] = []
         for _ in range(RESTARTS):
             left = float(self._order["seconds"]) - (time.monotonic() - begun)
             if left < 0.3:
@@ -82,16 +83,20 @@ class Server:
                     state["finished"] = "yes"
                 self.say(message)
 
-            def work(channel: Channel, left: float = left) -> None:
-                Explorer(self, module, avoid, channel).run(left)
+            def work(channel: Channel, left: float = left, avoid: Sequence[str] = tuple(avoid)) -> None:
+                Explorer(self, module, list(avoid), channel).run(left)
 
             pid, channel = start(work, MEMORY, (self._out,))
             how = watch(pid, channel, take, lambda: (SILENCE, 2 * SILENCE))
             sweep()
             if state["finished"]:
                 return
-            avoid.append(state["at"])
-            self.say({"op": "restarted", "target": state["at"], "how": how})
+            # A target that ends the process twice is left alone; the second time, the dice fall otherwise.
+            given_up = state["at"] in fatal
+            fatal.append(state["at"])
+            avoid += [state["at"]] * given_up
+            self._order["seed"] = int(self._order["seed"]) + 1
+            self.say({"op": "restarted", "target": state["at"], "how": how, "given_up": given_up})
         self.say({"op": "finished", "runs": 0})
 
     def _import(self) -> Optional[types.ModuleType]:

@@ -253,7 +253,8 @@ def _take(found: Exploration, message: Mapping[str, Any]) -> None:
         found.kept_relations.clear()
         ways = {"died": "it ended the process", "wall": "it hung", "cpu": "it hung"}
         how = ways.get(str(message["how"]), "it failed")
-        found.left_out[_text(message["target"])] = f"{how} while it was explored"
+        if message["given_up"]:
+            found.left_out[_text(message["target"])] = f"{how} while it was explored"
     elif kind == "finished":
         _finish(found, message)
 

@@ -170,15 +170,11 @@ def test_examples_in_documentation_that_come_out_otherwise_are_told(explored: Ex
 def test_mutants_are_noticed_and_hunted(explored: Explore) -> None:
     text = "def over(number: int) -> bool:\n    return number > 41\n"
     at = text.index("> 41")
-    mutants = [
-        {"id": "at", "edits": [[at, at + 4, ">= 41"]], "reach": [2, 2], "unit": "over"},
-        {"id": "same", "edits": [[at, at + 4, "> 41.0"]], "reach": [2, 2], "unit": "over"},
-    ]
-    found = explored(text, mutants=mutants, seconds=4.0)
+    mutants = [{"id": "at", "edits": [[at, at + 4, ">= 41"]], "reach": [2, 2], "unit": "over"}]
+    found = explored(text, mutants=mutants, seconds=10.0)
     killers = [found.scenarios[number].lines[0].text for number in found.verdicts["at"].killers]
     assert killers
     assert all("41" in text for text in killers)
-    assert not found.verdicts["same"].killers
 
 
 def test_functions_that_functions_give_are_called_decorators_included(explored: Explore) -> None:

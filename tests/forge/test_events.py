@@ -84,6 +84,7 @@ def event(**facts: Any) -> Event:
         (event(name="workflow_run", action="completed", conclusion="failure", head_branch="main"), "repair"),
         (event(name="workflow_run", action="completed", conclusion="failure", head_branch="topic"), ""),
         (event(name="check_run", action="completed", conclusion="success", head_branch="main"), ""),
+        (event(name="check_run", action="completed", conclusion="success", head_branch="greendiff/issue-1"), "ready"),
     ],
 )  # fmt: skip
 def test_decisions(given_event: Event, kind: str) -> None:

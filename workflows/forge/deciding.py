@@ -8,7 +8,7 @@ from typing import Literal
 from workflows.forge.events import Event
 from workflows.forge.protocol import Forge
 
-Kind = Literal["solve", "review", "repair"]
+Kind = Literal["solve", "review", "repair", "ready"]
 PREFIX = "greendiff/"
 """Of greendiff's own branches."""
 _PUSHES = frozenset({"opened", "reopened", "synchronize", "ready_for_review"})
@@ -19,7 +19,8 @@ class Asked:
     """Something to do."""
 
     kind: Kind
-    """`solve` an issue, `review` a pull request, `repair` a branch whose check failed."""
+    """`solve` an issue, `review` a pull request, `repair` a branch whose check failed, or see whether greendiff's own
+    draft is `ready`, as a check of it passed."""
     key: str
     """One thing is done once at a time, and has one branch and one status comment."""
     number: int | None
@@ -82,6 +83,9 @@ def _named(event: Event, number: int) -> Asked:
 
 
 def _of_check(event: Event, default_branch: str) -> Asked | Ignored:
+    if event.action == "completed" and event.conclusion == "success" and event.head_branch.startswith(PREFIX):
+        key = event.head_branch.removeprefix(PREFIX)
+        return Asked("ready", key, None, "", event.head_commit, event.head_branch)
     if event.action != "completed" or event.conclusion not in {"failure", "timed_out"}:
         return Ignored("the check did not fail")
     if event.head_branch != default_branch:

@@ -13,12 +13,13 @@ from workflows.failures import explained
 from workflows.forge.deciding import Asked
 from workflows.forge.errors import Archived, ForgeBusy, ForgeError, Locked, NotThere
 from workflows.forge.git import Mirror
-from workflows.forge.once import Mark, put_comment
+from workflows.forge.once import Mark, marks, put_comment
 from workflows.forge.protocol import Forge, Issue
 from workflows.forge.pull_request import deliver, find_request
 from workflows.forge.running import Wanted, issue_request, run_on
 from workflows.forge.words import harmless
 from workflows.progress import View
+from workflows.wording import listed
 
 Result = Literal["pull-request", "suggestions", "nothing", "no-diff", "failed"]
 
@@ -59,7 +60,9 @@ def do(
     """
     where = f" ([log]({run_url}))" if run_url else ""
     try:
-        if what.kind == "review":
+        if what.kind == "ready":
+            done = _ready(forge, what)
+        elif what.kind == "review":
             done = _review(forge, mirror, what, view, flags)
         else:
             done = _answer(forge, mirror, what, view, flags, solve=solve, where=where)
@@ -73,6 +76,26 @@ def do(
         # Addresses of greendiff's own pull requests stay links.
         tell(forge, what, (done.message if done.result == "pull-request" else harmless(done.message)) + where)
     return done
+
+
+def _ready(forge: Forge, what: Asked) -> Done:
+    """Make greendiff's own draft an ordinary pull request once all checks of its head pass; never a second time."""
+    me = forge.viewer().login
+    for request in forge.pull_requests(head_branch=what.branch):
+        own = marks(request.body, "pull-request") if request.author == me and request.open else []
+        if not own or not request.draft or request.head_commit != what.commit or own[0].fact("ready"):
+            continue
+        checks = forge.checks(request.head_commit)
+        waiting = [check.name for check in checks if check.state not in {"passed", "neutral"}]
+        why = f"not passed yet: {listed(waiting)}" if waiting else "it has no checks"
+        if waiting or not checks:
+            return Done("nothing", f"pull request {request.number} stays a draft: {why}")
+        forge.mark_ready(request)
+        # A person who makes it a draft again is not overruled by the next check.
+        said = Mark("pull-request", (*own[0].facts, ("ready", "yes")))
+        forge.edit_pull_request(request.number, body=request.body.replace(str(own[0]), str(said), 1))
+        return Done("pull-request", f"pull request {request.number} is ready: its checks pass", url=request.web_url)
+    return Done("nothing", f"there is no draft of greendiff's on {what.branch} at {what.commit[:12]}")
 
 
 def _review(forge: Forge, mirror: Mirror, what: Asked, view: View, flags: Mapping[str, Any]) -> Done:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,24 +65,34 @@ def kept(key: str, generate: Generator, subject: Subject, seconds: float) -> Sui
 def pynguin(subject: Subject, seconds: float) -> Suite:
     """Have Pynguin search for that long, with its defaults; writing assertions comes on top.
 
+    Where that does not come to an end within `ASSERTION_SECONDS`, it is run again with as long for the mutants by which it
+    chooses assertions as for its search.
+
     Raises:
         EnvironmentMissing: it cannot be installed here.
 
     """
+    first = _pynguin(subject, seconds)
+    if first.files or first.seconds < ASSERTION_SECONDS:
+        return first
+    return _pynguin(subject, seconds, "--maximum-mutation-time", f"{seconds:.0f}")
+
+
+def _pynguin(subject: Subject, seconds: float, *options: str) -> Suite:
     python = installed("pynguin", [PYNGUIN], sys.executable)
     with tempfile.TemporaryDirectory(prefix="greendiff-pynguin-") as scratch:
         project, output = Path(scratch, "project"), Path(scratch, "output")
         subject.make(project)
         argv = [str(python.with_name("pynguin")), "--project-path", str(project), "--module-name", subject.module]
         argv += ["--output-path", str(output), "--report-dir", str(output / "report"), "--no-rich", "-v"]
-        argv += ["--maximum-search-time", f"{seconds:.0f}", "--seed", str(SEED)]
+        argv += ["--maximum-search-time", f"{seconds:.0f}", "--seed", str(SEED), *options]
         env = {"PATH": os.defpath, "HOME": scratch, "PYTHONHASHSEED": "0", "PYNGUIN_DANGER_AWARE": "1"}
         begun = time.monotonic()
-        output_text, code = _run(argv, project, env, seconds + ASSERTION_SECONDS)
+        said, code = _run(argv, project, env, seconds + ASSERTION_SECONDS)
         took = time.monotonic() - begun
         files = {f"tests/{path.name}": path.read_text(encoding="utf-8") for path in sorted(output.glob("test_*.py"))}
-    last = output_text.strip().splitlines()[-1:] or [""]
-    note = "" if files and code == 0 else f"exit code {code}: {last[0]}"[:300]
+    wrong = [line for line in said.splitlines() if re.match(r"\w*(Error|Exception)\b|ended after", line)]
+    note = " ".join(options) if files and code == 0 else f"exit code {code}: {(wrong or [''])[-1]}"[:300]
     return Suite("pynguin", subject.name, files, round(took, 1), round(os.getloadavg()[0], 2), note)
 
 

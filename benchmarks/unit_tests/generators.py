@@ -65,7 +65,7 @@ def kept(key: str, generate: Generator, subject: Subject, seconds: float) -> Sui
 def pynguin(subject: Subject, seconds: float) -> Suite:
     """Have Pynguin search for that long, with its defaults; writing assertions comes on top.
 
-    Where that does not come to an end within `ASSERTION_SECONDS`, it is run again with as long for the mutants by which it
+    Where that does not end within `ASSERTION_SECONDS`, it is run again with as long for the mutants by which it
     chooses assertions as for its search.
 
     Raises:

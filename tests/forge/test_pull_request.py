@@ -205,4 +205,5 @@ def test_what_others_wrote_calls_nobody_and_closes_nothing() -> None:
     for bad in ("#3", "#4", "https://x.org", "@ann", "GH-6", "<!--"):
         assert bad not in said
     assert subject("fix", ("a/b.py",), "fixes: #12 Now") == "fix(b): fixes: no. 12 Now"
+    assert subject("fix", ("a/b.py",), "a/b.py:9: `x + y` → `x - y`") == "fix(b): correct `x + y`"
     assert len(subject("feature", (), "x" * 200)) == 72

@@ -10,6 +10,7 @@ from workflows.wording import printable
 _MENTION = re.compile(r"@(?=[A-Za-z0-9_])")
 _REFERENCE = re.compile(r"(?:#|\bGH-)(?=\d)|(?<=[\w.-])#(?=\d)", re.IGNORECASE)
 _ISSUE_ADDRESS = re.compile(r"(https?)://(?=\S+/(?:issues|pull|merge_requests)/\d)")
+_EXCHANGED = re.compile(r"(?:\S+:\d+: )?`([^`\n]+)` → ")
 _TYPES: dict[Kind, str] = {
     "fix": "fix", "security": "fix", "feature": "feat", "refactor": "refactor", "test": "test", "upgrade": "build",
     "question": "docs",
@@ -40,6 +41,9 @@ def subject(kind: Kind, files: tuple[str, ...], what: str) -> str:
         stem = files[0].rpartition("/")[2].partition(".")[0]
         scope = f"({stem})" if re.fullmatch(r"[A-Za-z0-9_-]{1,24}", stem) else ""
     head = f"{_TYPES[kind]}{scope}: "
+    # What the search without a model did is told as place and code, which is no sentence.
+    if code := _EXCHANGED.match(what):
+        what = f"correct `{code[1]}`"
     words = plain_line(what, 400).rstrip(".") or "make the failing tests pass"
     words = words if words[1:2].isupper() else words[:1].lower() + words[1:]
     return head + plain_line(words, SUBJECT - len(head))

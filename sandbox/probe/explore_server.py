@@ -24,7 +24,7 @@ from .explore_work import Explorer
 from .trial_wire import Channel, Message, OutOfTime, adopt_orphans, start, sweep, watch
 
 MEMORY = 1 << 30
-SILENCE = 8.0
+SILENCE = 12.0
 """Seconds without a word from the explorer after which it counts as hanging."""
 RESTARTS = 6
 

@@ -137,6 +137,8 @@ class Explorer:
                     held.add(message["held"])
                 else:
                     state["begun"] = message["begun"]
+                    # Many scenes take long together: who watches this process hears that it is alive.
+                    self._at(self.search.found[message["begun"]].target)
 
             pid, channel = start(work, MEMORY)
             watch(pid, channel, take, lambda: (5.0, 6.0))

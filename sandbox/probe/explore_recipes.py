@@ -167,6 +167,9 @@ class Writer:
         if self._left < 0 or depth < 0:
             raise Unwritable("too large")
         kind = type(value)
+        if kind is str and " at 0x" in value:
+            # An address is the same in forks, and another in the next process.
+            raise Unwritable("an address")
         if value is None or kind is bool or kind is bytes or kind is str:
             return repr(value)
         if kind is int:

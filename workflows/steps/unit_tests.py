@@ -36,6 +36,8 @@ JUDGING = 0.2
 """Share that the existing tests' judging of mutants may take."""
 RUNS = 3
 """How often all new tests of a module are run before they are offered, in other orders each."""
+ROUNDS = 8
+"""How often tests that do not pass are dropped and the rest is written and run again."""
 _MUTANTS = 700
 _SOURCES = 30
 
@@ -184,7 +186,7 @@ class _Writing:
         found = self._found
         for targets, count in self._explored.unsteady.items():
             found.dropped.append(Dropped(targets, "differs between runs or processes", count))
-        for _ in range(4):
+        for _ in range(ROUNDS):
             if not self._write():
                 found.text = ""
                 return

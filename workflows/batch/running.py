@@ -19,6 +19,7 @@ from workflows.batch.journal import Journal, Result
 from workflows.batch.sources import Sources
 from workflows.batch.tasks import BatchTask
 from workflows.errors import WorkflowError
+from workflows.runs import RunStore
 
 MAX_EVENT = 256 * 1024 * 1024
 INTERRUPTED = (129, 130, 141, 143)
@@ -124,6 +125,8 @@ class Batch:
         except WorkflowError as error:
             return self._result(task, {"code": error.code, "status": "environment", "message": str(error)}, started)
         (folder / "issue.md").write_text(task.issue, encoding="utf-8", errors="backslashreplace")
+        if run is not None:
+            self._await_orphan(run)
         words = self._command(task, path, folder) if run is None else ["resume", run, "--json"]
         last = self._follow(task, words, folder)
         if run is not None and last.get("status") == "usage" and "there is no run" in str(last.get("message")):
@@ -131,6 +134,16 @@ class Batch:
         if self.stop.is_set() and int(last.get("code", 70)) in {*INTERRUPTED, -15, -9, -2}:
             return None
         return self._result(task, last, started)
+
+    def _await_orphan(self, run: str) -> None:
+        """Wait until what a killed batch had started has let go of its run: it is told to end, and takes a moment."""
+        try:
+            found = RunStore().find(run)
+        except WorkflowError:
+            return
+        end = time.monotonic() + STOP_SECONDS
+        while found.busy() and time.monotonic() < end and not self.stop.wait(0.1):
+            pass
 
     def _command(self, task: BatchTask, path: Path, folder: Path) -> list[str]:
         """Return the command line: `fix` where tests say what is wanted, `solve` where only words do."""

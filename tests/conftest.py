@@ -12,11 +12,11 @@ import pytest
 
 from sandbox.errors import SandboxUnavailable
 
-REQUIRED = bool(os.environ.get("GREENDIFF_REQUIRE_SANDBOXES"))
+REQUIRED = bool(os.environ.pop("GREENDIFF_REQUIRE_SANDBOXES", ""))
 """Set by `.ci/run`: a backend that is missing is then a failure, not a skip."""
-MODEL_REQUIRED = bool(os.environ.get("GREENDIFF_REQUIRE_MODEL"))
+MODEL_REQUIRED = bool(os.environ.pop("GREENDIFF_REQUIRE_MODEL", ""))
 """Set by `.ci/run` once it has fetched the real local model; as above."""
-BROWSER_REQUIRED = bool(os.environ.get("GREENDIFF_REQUIRE_BROWSER"))
+BROWSER_REQUIRED = bool(os.environ.pop("GREENDIFF_REQUIRE_BROWSER", ""))
 """Set by `.ci/run`, which installs one; as above."""
 BACKENDS = ("docker", "bubblewrap")
 OTHERS = ("model", "chromium")

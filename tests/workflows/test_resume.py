@@ -36,7 +36,7 @@ POINTS = [
     *around("verify", "gate-*"),
     *around("select"),
     *around("review"),
-    *around("deliver", *EFFECTS),
+    *around("deliver", "mutants", *EFFECTS),
 ]
 """Every point at which a run may be killed, in the order in which it comes to them."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflows.conftest import BUGGY, Ran, git, write_files
-from workflows import cli
+from workflows import command_line
 from workflows.runs import cache_folder
 
 Make = Callable[..., Path]
@@ -77,7 +77,7 @@ def test_events_as_json(quick: Run, repository: Make) -> None:
     assert ran.code == 0, ran.err
     assert ran.err == ""
     names = [event["event"] for event in ran.events]
-    documented = set(cli.JSON_HELP.replace("\n", " ").split())
+    documented = set(command_line.JSON_HELP.replace("\n", " ").split())
     assert set(names) <= documented, set(names) - documented
     assert names[0] == "run-started"
     assert names.count("result") == 1

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from sandbox.backends import open_sandbox
-from sandbox.protocol import Environment, EnvironmentDefinition, Sandbox, Workspace
+from sandbox.protocol import Environment, Sandbox, Workspace
 from sandbox.tree import Entry, Tree
+from tests import local_backend
+
+environment, local = local_backend.environment, local_backend.local
 
 Open = Callable[[Mapping[str, str | bytes]], Workspace]
 
@@ -21,18 +23,6 @@ def make_tree(files: Mapping[str, str | bytes]) -> Tree:
             for path, text in files.items()
         }
     )
-
-
-@pytest.fixture(scope="session")
-def local() -> Iterator[Sandbox]:
-    sandbox = open_sandbox("local")
-    yield sandbox
-    sandbox.close()
-
-
-@pytest.fixture(scope="session")
-def environment(local: Sandbox) -> Environment:
-    return local.prepare(EnvironmentDefinition(), lambda _: None)
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sandbox.backends import open_sandbox
 from sandbox.limits import MIB, Limits
-from sandbox.protocol import Command, Completed, Environment, EnvironmentDefinition, Guarantee, Sandbox, Workspace
+from sandbox.protocol import Command, Completed, Environment, Guarantee, Sandbox, Workspace
 from sandbox.tree import Entry, Tree
+from tests import every_backend
+
+environment, sandbox = every_backend.environment, every_backend.sandbox
 
 TREE = Tree(
     {
@@ -34,24 +36,6 @@ SMALL = Limits(
 
 Open = Callable[..., Workspace]
 Promised = Callable[[Guarantee], None]
-
-
-@pytest.fixture(
-    scope="session",
-    params=[
-        pytest.param("docker", marks=pytest.mark.docker),
-        pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
-        "local",
-    ],
-)
-def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    with contextlib.closing(open_sandbox(request.param)) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def environment(sandbox: Sandbox) -> Environment:
-    return sandbox.prepare(EnvironmentDefinition(), print)
 
 
 @pytest.fixture(scope="session")

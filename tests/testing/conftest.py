@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from sandbox.backends import open_sandbox
-from sandbox.protocol import Environment, EnvironmentDefinition, Sandbox
+from sandbox.protocol import Environment, Sandbox
 from sandbox.runners.exploring import Exploration, explore
 from sandbox.runners.report import Harness
 from sandbox.tree import Entry, Tree
+from tests import local_backend
+
+environment, local = local_backend.environment, local_backend.local
 
 Explore = Callable[..., Exploration]
-
-
-@pytest.fixture(scope="session")
-def local() -> Iterator[Sandbox]:
-    sandbox = open_sandbox("local")
-    yield sandbox
-    sandbox.close()
-
-
-@pytest.fixture(scope="session")
-def environment(local: Sandbox) -> Environment:
-    return local.prepare(EnvironmentDefinition(), lambda _: None)
 
 
 @pytest.fixture

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from agents.results import Candidate
-from sandbox.backends import open_sandbox
-from sandbox.protocol import Environment, EnvironmentDefinition, Sandbox
+from sandbox.protocol import Environment, Sandbox
 from sandbox.runners.detect import detect_harness
 from sandbox.runners.report import TestReport
 from sandbox.runners.run import run_tests
 from sandbox.tree import Entry, Tree
+from tests import local_backend
+
+environment, local = local_backend.environment, local_backend.local
 
 TryOut = Callable[[Candidate], TestReport]
 
 
 def tree_of(files: Mapping[str, str]) -> Tree:
     return Tree({path: Entry(text.encode()) for path, text in files.items()})
-
-
-@pytest.fixture(scope="session")
-def local() -> Iterator[Sandbox]:
-    sandbox = open_sandbox("local")
-    yield sandbox
-    sandbox.close()
-
-
-@pytest.fixture(scope="session")
-def environment(local: Sandbox) -> Environment:
-    return local.prepare(EnvironmentDefinition(), lambda _: None)
 
 
 @pytest.fixture

@@ -10,10 +10,12 @@ import pytest
 from agents.models.protocol import ChatReply, ToolCall, Usage
 from agents.permissions import Guard, Permissions
 from agents.tools import Toolbox, ToolLimits
-from sandbox.backends import open_sandbox
-from sandbox.protocol import Environment, EnvironmentDefinition, Sandbox, Workspace
+from sandbox.protocol import Environment, Sandbox, Workspace
 from sandbox.runners.report import Harness
 from sandbox.tree import Entry, Tree
+from tests import local_backend
+
+environment, local = local_backend.environment, local_backend.local
 
 HARNESS = Harness("pytest", paths=("tests",))
 FILES = {
@@ -64,18 +66,6 @@ def tree_of(files: Mapping[str, str]) -> Tree:
 
 SHOP = tree_of(FILES)
 MakeToolbox = Callable[..., Toolbox]
-
-
-@pytest.fixture(scope="session")
-def local() -> Iterator[Sandbox]:
-    sandbox = open_sandbox("local")
-    yield sandbox
-    sandbox.close()
-
-
-@pytest.fixture(scope="session")
-def environment(local: Sandbox) -> Environment:
-    return local.prepare(EnvironmentDefinition(), lambda _: None)
 
 
 @pytest.fixture

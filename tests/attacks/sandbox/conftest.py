@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from sandbox.backends import open_sandbox
 from sandbox.limits import MIB, Limits
-from sandbox.protocol import Environment, EnvironmentDefinition, Sandbox, Workspace
+from sandbox.protocol import Environment, Sandbox, Workspace
 from sandbox.tree import Entry, Tree
+from tests import every_backend
+
+environment, sandbox = every_backend.environment, every_backend.sandbox
 
 TREE = Tree({"a.py": Entry(b"x = 1\n")})
 SMALL = Limits(
@@ -26,24 +28,6 @@ SMALL = Limits(
     output_bytes=64 * 1024,
 )  # fmt: skip
 Open = Callable[..., Workspace]
-
-
-@pytest.fixture(
-    scope="session",
-    params=[
-        pytest.param("docker", marks=pytest.mark.docker),
-        pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
-        "local",
-    ],
-)
-def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    with contextlib.closing(open_sandbox(request.param)) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def environment(sandbox: Sandbox) -> Environment:
-    return sandbox.prepare(EnvironmentDefinition(), print)
 
 
 @pytest.fixture(scope="session")

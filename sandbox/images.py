@@ -17,6 +17,7 @@ from typing import IO
 
 from sandbox.errors import EnvironmentFailed
 from sandbox.furnishing import LAYOUT, Interpreter
+from sandbox.protocol import WORK
 
 HOME = "/opt/greendiff"
 """What greendiff puts into an image lies here."""
@@ -47,7 +48,7 @@ _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
     "/etc/ssl/ca-bundle.pem",
 )  # fmt: skip
-_COVERED = ("/tmp/", "/work/", "/proc/", "/dev/", "/sys/", "/run/", f"{HOME}/")  # noqa: S108 (only compared)
+_COVERED = ("/tmp/", f"{WORK}/", "/proc/", "/dev/", "/sys/", "/run/", f"{HOME}/")  # noqa: S108 (only compared)
 _FOLDERS = {
     "tmp": 0o1777, "var/tmp": 0o1777, "proc": 0o755, "sys": 0o755, "dev": 0o755, "etc": 0o755, "run": 0o755,
     "root": 0o755, "work": 0o755, "opt": 0o755, "opt/greendiff": 0o755, "opt/greendiff/probe": 0o755, "usr/bin": 0o755,

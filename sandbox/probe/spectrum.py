@@ -1,5 +1,6 @@
 """The repository's lines that each test runs: `sys.monitoring` where there is one, marks in the code before 3.12."""
 
+import abc
 import sys
 
 from . import instrument
@@ -25,27 +26,28 @@ def recorder(relative: "Relative") -> "Recorder":
     return MarkRecorder(relative)
 
 
-class Recorder:
+class Recorder(abc.ABC):
     """Collects lines between `start` and `take`, in all threads of the process."""
 
     def __init__(self, relative: "Relative") -> None:
         """Take the function that says which files are the repository's."""
         self._relative = relative
 
+    @abc.abstractmethod
     def start(self) -> None:
         """Begin to record, or begin anew for the next test."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def mark(self, tree: "Module", path: str) -> None:
         """Change the syntax tree of a module that is being loaded, where that helps."""
 
+    @abc.abstractmethod
     def stop(self) -> None:
         """End recording."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def take(self) -> "Lines":
         """Return path → sorted lines since the last call, and begin anew."""
-        raise NotImplementedError
 
     def _merged(self, hits: "Mapping[str, Iterable[int]]") -> "Lines":
         merged: "Dict[str, Set[int]]" = {}
@@ -70,6 +72,9 @@ class MonitoringRecorder(Recorder):
         # By identity: equal code objects may come from different files. Kept, so that identities last.
         self._codes: "Dict[int, CodeType]" = {}
         self._on = False
+
+    def mark(self, tree: "Module", path: str) -> None:
+        """Leave the module as it is."""
 
     def start(self) -> None:
         """Ask for the start of every function, once; those of the repository are then asked for their lines."""

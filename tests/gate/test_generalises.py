@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.protocol import WORK
 from sandbox.runners.report import Outcome, TestReport, TestResult
 from workflows.gate.perturbing import branches, narrow_answers
 from workflows.gate.probing import ProbeFile, judge_probe, rewrite
@@ -88,8 +89,11 @@ def _run(file: ProbeFile, name: str, **names: object) -> dict[str, Any]:
     raise AssertionError("it passed")
 
 
+PLACE = f"{WORK}/shop/a.py"
+
+
 def _file(source: str, name: str = "test_it") -> ProbeFile:
-    file = rewrite("tests/test_x.py", source.encode(), {f"tests/test_x.py::{name}": name}, "/work")
+    file = rewrite("tests/test_x.py", source.encode(), {f"tests/test_x.py::{name}": name}, WORK)
     assert file is not None
     ast.parse(file.data)
     return file
@@ -120,7 +124,7 @@ def test_it_tells_how_its_own_body_failed() -> None:
 )
 def test_equalities_that_are_always_true_are_seen(method: str, check: str, what: str) -> None:
     space: dict[str, Any] = {"__name__": "shop"}
-    exec(compile(f"class A:\n    __hash__ = None\n    {method}\n", "/work/shop/a.py", "exec"), space)  # noqa: S102
+    exec(compile(f"class A:\n    __hash__ = None\n    {method}\n", PLACE, "exec"), space)  # noqa: S102
     told = _run(_file(f"def test_it():\n    assert {check}\n"), "test_it", x=space["A"]())
     assert [seen[0] for seen in told["seen"]] == ([what] if what else [])
 
@@ -128,15 +132,15 @@ def test_equalities_that_are_always_true_are_seen(method: str, check: str, what:
 def test_kinds_of_builtins_are_seen() -> None:
     space: dict[str, Any] = {"__name__": "shop"}
     code = "class A(str):\n    __hash__ = None\n    def __eq__(self, o): return isinstance(o, str)\n"
-    exec(compile(code, "/work/shop/a.py", "exec"), space)  # noqa: S102
+    exec(compile(code, PLACE, "exec"), space)  # noqa: S102
     told = _run(_file("def test_it():\n    assert x == 'a'\n"), "test_it", x=space["A"]("b"))
-    assert told["seen"] == [["equal to everything of its kind", "shop.A", "/work/shop/a.py"]]
+    assert told["seen"] == [["equal to everything of its kind", "shop.A", PLACE]]
 
 
 def test_instance_checks_that_are_always_true_are_seen() -> None:
     space: dict[str, Any] = {"__name__": "shop"}
     code = "class M(type):\n    def __instancecheck__(cls, o): return o is o\nclass A(metaclass=M): pass\n"
-    exec(compile(code, "/work/shop/a.py", "exec"), space)  # noqa: S102
+    exec(compile(code, PLACE, "exec"), space)  # noqa: S102
     told = _run(_file("def test_it():\n    assert isinstance(3, (A, str))\n"), "test_it", A=space["A"])
     assert told["seen"][0][0] == "an instance of everything"
 
@@ -144,7 +148,7 @@ def test_instance_checks_that_are_always_true_are_seen() -> None:
 def test_calls_are_varied() -> None:
     space: dict[str, Any] = {"__name__": "shop"}
     code = "def f(n, k):\n    return n * k\ndef g(text):\n    return text[::-1]\ndef h(n):\n    raise KeyError(n)\n"
-    exec(compile(code, "/work/shop/a.py", "exec"), space)  # noqa: S102
+    exec(compile(code, PLACE, "exec"), space)  # noqa: S102
     lines = ["assert f(5, 3) == 15", "assert g('abc') == 'cba'", "f(0, 1)", "f(n=1, k=2)", "h(9)"]
     told = _run(
         _file("def test_it():\n    " + "\n    ".join(lines)), "test_it", **{name: space[name] for name in "fgh"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sandbox.protocol import Guarantee
 
 PRELUDE = """
-import ctypes, glob, json, os, resource, socket, struct, sys, time
+import ctypes, glob, json, os, pwd, resource, socket, struct, sys, time
 facts = json.loads(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
 def out(*what):
@@ -120,7 +120,7 @@ FILES = [
     Attack("another root", 'os.makedirs("r", exist_ok=True)\nif os.fork() == 0:\n    attempt(os.chroot, "r"); os._exit(0)\nos.wait()', "non-root", root=True),
     Attack("the daemon's socket", 'for one in ("/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock"):\n'
            '    attempt(socket.socket(socket.AF_UNIX).connect, one)', "host-files-hidden", shown=False),
-    Attack("the folders of users", 'for one in ("/root/.ssh", "/root/.bashrc", "/home", "/var/lib/docker", "/etc/shadow", "/etc/ssh", "/boot"):\n'
+    Attack("the folders of users", 'mine = pwd.getpwuid(0).pw_dir\nfor one in (mine + "/.ssh", mine + "/.bashrc", "/home", "/var/lib/docker", "/etc/shadow", "/etc/ssh", "/boot"):\n'
            '    attempt(lambda path: bool(os.listdir(path) if os.path.isdir(path) else read(path)), one)', "host-files-hidden", root=True),
 ]  # fmt: skip
 
